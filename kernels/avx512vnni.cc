@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products with AVX-512-VNNI integer dots (256-bit vectors); every other op is the AVX2 body.
+#include "kernels/kernel_set.h"
+
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+#include "kernels/matmul/tile_x86.h"
+
+namespace tokenworks::kernels {
+namespace {
+
+struct VnniDot {
+  static constexpr int kTokens = 8;
+  static __m256i Unsigned4(const __m256i* n, const int8_t* q) {
+    __m256i a = _mm256_setzero_si256(), b = _mm256_setzero_si256();
+    for (int v = 0; v < 8; v += 2) {
+      a = _mm256_dpbusd_epi32(a, n[v], Broadcast4(q + v * 4));
+      b = _mm256_dpbusd_epi32(b, n[v + 1], Broadcast4(q + v * 4 + 4));
+    }
+    return _mm256_add_epi32(a, b);
+  }
+  // w + 128 is unsigned; 128 * sum(q) is taken off again. Exact in int32.
+  static __m256i Signed8(const int8_t* w, const int8_t* q, int32_t sum) {
+    const __m256i flip = _mm256_set1_epi8(static_cast<char>(0x80));
+    __m256i a = _mm256_set1_epi32(-128 * sum), b = _mm256_setzero_si256();
+    for (int v = 0; v < 8; v += 2) {
+      a = _mm256_dpbusd_epi32(a, _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + v * 32)), flip), Broadcast4(q + v * 4));
+      b = _mm256_dpbusd_epi32(b, _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + v * 32 + 32)), flip), Broadcast4(q + v * 4 + 4));
+    }
+    return _mm256_add_epi32(a, b);
+  }
+};
+
+}  // namespace
+
+const KernelSet* Avx512VnniKernels() {
+  if (Avx2Kernels() == nullptr || !__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512bw"))
+    return nullptr;
+  static const KernelSet kSet = [] {
+    KernelSet set = *Avx2Kernels();
+    set.name = "avx512vnni";
+    set.matmul = MatmulX86<VnniDot>;
+    return set;
+  }();
+  return &kSet;
+}
+
+}  // namespace tokenworks::kernels
+#else
+namespace tokenworks::kernels {
+const KernelSet* Avx512VnniKernels() { return nullptr; }
+}  // namespace tokenworks::kernels
+#endif
