@@ -148,10 +148,17 @@ float LogSumExp(const float* x, int n) {
   return m + Log(total);
 }
 
+void ExpMinus(const float* x, int n, float m, float* y) {
+  const __m256 mv = _mm256_set1_ps(m), factor = _mm256_set1_ps(kLog2e);
+  int i = 0;
+  for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, Ex2x8(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), mv), factor)));
+  ScalarKernels().exp_minus(x + i, n - i, m, y + i);
+}
+
 }  // namespace
 
 const KernelSet* Avx2Kernels() {
-  static constexpr KernelSet kSet{"avx2", QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, AttendAvx2, RmsNorm, Rope, SiluMul, Add, LogSumExp};
+  static constexpr KernelSet kSet{"avx2", QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, AttendAvx2, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return nullptr;
   return &kSet;
 }

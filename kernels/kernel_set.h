@@ -40,6 +40,8 @@ struct KernelSet {
   void (*add)(const float* x, int n, float* y);
   // max and log(sum(exp(x - max))) + max; n any
   float (*log_sum_exp)(const float* x, int n);
+  // y = e^(x - m), as 2^((x - m) * log2 e)
+  void (*exp_minus)(const float* x, int n, float m, float* y);
 };
 
 const KernelSet& ScalarKernels();

@@ -183,10 +183,14 @@ float LogSumExp(const float* x, int n) {
   return m + Log(total);
 }
 
+void ExpMinus(const float* x, int n, float m, float* y) {
+  for (int i = 0; i < n; ++i) y[i] = Ex2((x[i] - m) * kLog2e);
+}
+
 }  // namespace
 
 const KernelSet& ScalarKernels() {
-  static constexpr KernelSet kSet{"scalar", QuantizeRow, Matmul, MatmulFloat, Attend, RmsNorm, Rope, SiluMul, Add, LogSumExp};
+  static constexpr KernelSet kSet{"scalar", QuantizeRow, Matmul, MatmulFloat, Attend, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
   return kSet;
 }
 

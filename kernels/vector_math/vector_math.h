@@ -68,6 +68,27 @@ inline float Log(float x) {
   return static_cast<float>(2.0 * t * series + exponent * 0.6931471805599453);
 }
 
+// base^exponent in double for base > 0 (rope frequencies): log by the atanh series, exp by Taylor.
+inline double Pow(double base, double exponent) {
+  const uint64_t bits = std::bit_cast<uint64_t>(base);
+  int e = static_cast<int>(bits >> 52) - 1023;
+  double m = std::bit_cast<double>((bits & 0x000FFFFFFFFFFFFFull) | 0x3FF0000000000000ull);
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    ++e;
+  }
+  const double t = (m - 1.0) / (m + 1.0), t2 = t * t;
+  double series = 0;
+  for (int k = 27; k >= 1; k -= 2) series = series * t2 + 1.0 / k;
+  const double y = exponent * (2.0 * t * series + e * 0.6931471805599453);
+  const double q = y * 1.4426950408889634;
+  const double n = static_cast<double>(static_cast<int64_t>(q + (q < 0 ? -0.5 : 0.5)));
+  const double r = y - n * 0.6931471805599453;
+  double power = 1.0;
+  for (int k = 20; k >= 1; --k) power = 1.0 + power * r / k;
+  return power * std::bit_cast<double>(static_cast<uint64_t>(static_cast<int64_t>(n) + 1023) << 52);
+}
+
 // Sine and cosine of a double angle |x| < 2^20 (rope tables): reduction by pi/2, Taylor to the 17th power.
 inline void SinCos(double x, double* sine, double* cosine) {
   const double q = x * 0.6366197723675814;

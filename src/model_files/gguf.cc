@@ -29,12 +29,12 @@ class GgufParser {
   explicit GgufParser(GgufFile& out) : out_(out), bytes_(out.file_->bytes()) {}
 
   Status Parse() {
-    uint32_t magic, version;
+    uint32_t magic = 0, version = 0;
     TW_RETURN_IF_ERROR(Read(&magic, "the magic"));
     if (magic != 0x46554747) return Bad("it does not begin with the letters GGUF: it is not a GGUF model file");
     TW_RETURN_IF_ERROR(Read(&version, "the version"));
     if (version != 2 && version != 3) return Bad(base::StrCat("GGUF version ", version, "; versions 2 and 3 are supported"));
-    uint64_t tensors, pairs;
+    uint64_t tensors = 0, pairs = 0;
     TW_RETURN_IF_ERROR(Read(&tensors, "the number of tensors"));
     TW_RETURN_IF_ERROR(Read(&pairs, "the number of metadata pairs"));
     if (tensors > kMaxTensors) return Bad(base::StrCat(tensors, " tensors; at most ", kMaxTensors, " are read"));
@@ -57,7 +57,7 @@ class GgufParser {
   }
 
   Status ReadString(std::string* value, std::string_view what, uint64_t limit) {
-    uint64_t size;
+    uint64_t size = 0;
     TW_RETURN_IF_ERROR(Read(&size, what));
     if (size > bytes_.size() - at_) return Bad(base::StrCat(what, " claims ", size, " bytes, more than the file holds"));
     if (size > limit) return Bad(base::StrCat(what, " has ", size, " bytes; at most ", limit, " are allowed"));
@@ -68,7 +68,7 @@ class GgufParser {
 
   template <typename T, typename Wide>
   Status ReadAs(GgufValue* value, const std::string& key) {
-    T x;
+    T x{};
     TW_RETURN_IF_ERROR(Read(&x, "the value of " + key));
     value->value = static_cast<Wide>(x);
     return OkStatus();
@@ -87,7 +87,7 @@ class GgufParser {
       case kF32: return ReadAs<float, double>(value, key);
       case kF64: return ReadAs<double, double>(value, key);
       case kBool: {
-        uint8_t b;
+        uint8_t b = 0;
         TW_RETURN_IF_ERROR(Read(&b, "the value of " + key));
         value->value = b != 0;
         return OkStatus();
@@ -105,8 +105,8 @@ class GgufParser {
 
   Status ReadArray(GgufValue* value, const std::string& key, int depth) {
     if (depth >= kMaxArrayDepth) return Bad(base::StrCat("key ", key, ": arrays nested deeper than ", kMaxArrayDepth));
-    uint32_t type;
-    uint64_t count;
+    uint32_t type = 0;
+    uint64_t count = 0;
     TW_RETURN_IF_ERROR(Read(&type, "the array type of " + key));
     TW_RETURN_IF_ERROR(Read(&count, "the array length of " + key));
     if (count > bytes_.size() - at_) return Bad(base::StrCat("key ", key, " claims ", count, " array elements, more than the file holds"));
@@ -123,7 +123,7 @@ class GgufParser {
   Status ParsePair() {
     std::string key;
     TW_RETURN_IF_ERROR(ReadString(&key, "a metadata key", kMaxKeyBytes));
-    uint32_t type;
+    uint32_t type = 0;
     TW_RETURN_IF_ERROR(Read(&type, "the type of " + key));
     GgufValue value;
     TW_RETURN_IF_ERROR(ReadValue(type, &value, key, 0));
@@ -134,18 +134,18 @@ class GgufParser {
   Status ParseTensor(std::vector<uint64_t>& offsets) {
     GgufTensor tensor;
     TW_RETURN_IF_ERROR(ReadString(&tensor.name, "a tensor name", kMaxNameBytes));
-    uint32_t dims;
+    uint32_t dims = 0;
     TW_RETURN_IF_ERROR(Read(&dims, "tensor " + tensor.name));
     if (dims == 0 || dims > kMaxDims) return Bad(base::StrCat("tensor ", tensor.name, " has ", dims, " dimensions"));
     uint64_t elements = 1;
     for (uint32_t i = 0; i < dims; ++i) {
-      uint64_t d;
+      uint64_t d = 0;
       TW_RETURN_IF_ERROR(Read(&d, "the shape of tensor " + tensor.name));
       if (d == 0 || d > (1u << 30) || elements > (uint64_t{1} << 42) / d) return Bad(base::StrCat("tensor ", tensor.name, " has the impossible dimension ", d));
       elements *= d;
       tensor.dims.push_back(d);
     }
-    uint64_t offset;
+    uint64_t offset = 0;
     TW_RETURN_IF_ERROR(Read(&tensor.type, "the type of tensor " + tensor.name));
     TW_RETURN_IF_ERROR(Read(&offset, "the offset of tensor " + tensor.name));
     if (!out_.by_name_.emplace(tensor.name, out_.tensors_.size()).second) return Bad(base::StrCat("tensor ", tensor.name, " appears twice"));
