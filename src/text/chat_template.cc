@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "text/chat_template.h"
+
+#include <nlohmann/json.hpp>
+
+#include "text/jinja/ast.h"
+#include "text/jinja/evaluator.h"
+
+namespace tokenworks::text {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+jinja::Value FromJson(const nlohmann::ordered_json& j, int depth) {
+  if (depth > kMaxDepth) throw jinja::TemplateError("messages nested too deeply");
+  if (j.is_null()) return jinja::None{};
+  if (j.is_boolean()) return j.get<bool>();
+  if (j.is_number_integer()) return j.get<int64_t>();
+  if (j.is_number()) return j.get<double>();
+  if (j.is_string()) return jinja::Text(j.get_ref<const std::string&>(), true);
+  if (j.is_array()) {
+    jinja::List out;
+    for (const auto& e : j) out.push_back(FromJson(e, depth + 1));
+    return out;
+  }
+  jinja::Dict out;
+  for (const auto& [key, value] : j.items()) out.emplace_back(key, FromJson(value, depth + 1));
+  return out;
+}
+
+std::vector<Segment> ToSegments(const jinja::Text& text) {
+  std::vector<Segment> out;
+  for (size_t at = 0; at < text.bytes.size();) {
+    const size_t end = std::min(text.user.find(text.user[at] ? '\0' : '\1', at), text.bytes.size());
+    out.push_back({text.bytes.substr(at, end - at), text.user[at] == 0});
+    at = end;
+  }
+  return out;
+}
+
+}  // namespace
+
+struct ParsedTemplate {
+  std::vector<jinja::NodePtr> body;
+};
+
+ChatTemplate::ChatTemplate() = default;
+ChatTemplate::~ChatTemplate() = default;
+
+StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(std::string_view source, std::string bos_token, std::string eos_token) {
+  std::unique_ptr<ChatTemplate> out(new ChatTemplate);
+  out->parsed_ = std::make_unique<ParsedTemplate>();
+  try {
+    out->parsed_->body = jinja::Parse(source);
+  } catch (const jinja::TemplateError& e) {
+    return absl::InvalidArgumentError(std::string("parsing the chat template: ") + e.what());
+  }
+  out->bos_token_ = std::move(bos_token);
+  out->eos_token_ = std::move(eos_token);
+  return out;
+}
+
+StatusOr<std::vector<Segment>> ChatTemplate::Render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools, bool add_generation_prompt,
+                                                    const nlohmann::ordered_json& variables) const {
+  try {
+    jinja::Dict context;
+    if (variables.is_object())
+      for (const auto& [key, value] : variables.items()) context.emplace_back(key, FromJson(value, 0));
+    context.emplace_back("messages", FromJson(messages, 0));
+    context.emplace_back("tools", FromJson(tools, 0));
+    context.emplace_back("documents", jinja::None{});
+    context.emplace_back("add_generation_prompt", add_generation_prompt);
+    if (!bos_token_.empty()) context.emplace_back("bos_token", jinja::Text(bos_token_));
+    if (!eos_token_.empty()) context.emplace_back("eos_token", jinja::Text(eos_token_));
+    return ToSegments(jinja::Evaluate(parsed_->body, context));
+  } catch (const jinja::TemplateError& e) {
+    return absl::InvalidArgumentError(e.what());
+  } catch (const std::exception& e) {
+    return absl::InvalidArgumentError(std::string("rendering the chat template: ") + e.what());
+  }
+}
+
+}  // namespace tokenworks::text
