@@ -62,8 +62,8 @@ struct BlockCopy {
 
 struct StepPlan {
   uint64_t id = 0;
+  std::vector<SequenceId> ends;      // closed before anything else; their last sample was in an earlier plan
   std::vector<SequenceStart> starts;
-  std::vector<SequenceId> ends;
   std::vector<BlockCopy> copies;
   std::vector<StepItem> items;
   bool report_layer_groups = false;

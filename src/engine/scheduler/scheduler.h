@@ -108,6 +108,9 @@ class Scheduler {
   // Nothing waiting, running, reserved or handed off.
   bool idle() const;
 
+  // Takes a block that no owner knows: Report must then show leaked = 1.
+  void LeakBlockForTest();
+
  private:
   struct State;
   std::unique_ptr<State> state_;

@@ -115,6 +115,7 @@ StatusOr<StepResult> CpuExecutor::Collect() {
   const auto begin = std::chrono::steady_clock::now();
   const StepPlan plan = std::move(*plan_);
   plan_.reset();
+  for (const SequenceId& sequence : plan.ends) sampler_->Close(sequence);
   for (const SequenceStart& start : plan.starts) sampler_->Open(start);
   for (const BlockCopy& c : plan.copies) std::memcpy(pool_ + info_.kv_layout.block_bytes * c.destination, pool_ + info_.kv_layout.block_bytes * c.source, info_.kv_layout.block_bytes);
   rows_.clear();
@@ -138,7 +139,6 @@ StatusOr<StepResult> CpuExecutor::Collect() {
       result.samples.push_back({sequence, {sampler_->Sample(sequence, logits)}});
     }
   }
-  for (const SequenceId& sequence : plan.ends) sampler_->Close(sequence);
   result.duration = std::chrono::steady_clock::now() - begin;
   return result;
 }

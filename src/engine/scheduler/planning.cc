@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building the next step.
+#include <algorithm>
+
+#include "engine/scheduler/state.h"
+#include "platform/base/check.h"
+
+namespace tokenworks::scheduler {
+namespace {
+
+constexpr int kReservationsAhead = 2;  // hand-off requests that wait for their reservation at once
+constexpr int kChunkAtLeast = 16;
+
+// The step under construction.
+struct Builder {
+  PlannedStep step;
+  InFlight flight;
+  int rows_left;
+};
+
+void AddItem(Builder& b, Resident& r, Sequence& s, int rows) {
+  StepItem item;
+  item.first_position = s.computed;
+  item.tokens.assign(s.tokens.begin() + s.computed, s.tokens.begin() + s.computed + rows);
+  item.blocks = s.blocks;
+  item.is_prefill = rows > 1 || s.outputs == 0 || s.computed < s.recompute_below;
+  const bool samples = s.computed + rows == s.total();
+  if (samples) {
+    const auto sample = [&](Sequence& q) {
+      const SequenceId id{r.request.id, q.index};
+      item.samples.push_back(id);
+      if (q.opened) return;
+      q.opened = true;
+      b.step.plan.starts.push_back({id, r.request.sampling, r.request.prompt, std::vector<TokenId>(q.tokens.end() - q.outputs, q.tokens.end())});
+    };
+    sample(s);
+    for (Sequence& q : r.sequences)
+      if (q.phase == SequencePhase::kFollowing) sample(q);
+  }
+  if (r.route == Route::kHandoff && !r.prompt_done) {
+    PlannedPush push{r.request.id, {}};
+    const int first = s.computed / kBlockTokens, last = samples ? (s.total() + kBlockTokens - 1) / kBlockTokens : (s.computed + rows) / kBlockTokens;
+    for (int i = std::max(first, r.first_push); i < last; ++i) push.blocks.emplace_back(i, s.blocks[i]);
+    if (!push.blocks.empty()) b.step.pushes.push_back(std::move(push));
+  }
+  s.in_flight = true;
+  b.flight.items.push_back({r.request.id, s.index, rows, item.is_prefill, samples});
+  b.flight.rows += rows;
+  b.rows_left -= rows;
+  b.step.plan.items.push_back(std::move(item));
+}
+
+}  // namespace
+
+// Takes the blocks of the least urgent running sequence (lowest priority, then latest); it is computed again later.
+bool Scheduler::State::Preempt(const Resident* except_request, uint32_t except_sequence) {
+  std::pair<Resident*, uint32_t> victim{nullptr, 0};
+  for (const auto& [r, i] : running) {
+    if (r->sequences[i].in_flight || (r == except_request && i == except_sequence)) continue;
+    if (victim.first == nullptr || std::tuple(r->request.priority, r->order, i) > std::tuple(victim.first->request.priority, victim.first->order, victim.second)) victim = {r, i};
+  }
+  if (victim.first == nullptr) return false;
+  Resident& r = *victim.first;
+  Sequence& s = r.sequences[victim.second];
+  s.recompute_below = std::max(s.recompute_below, s.computed);
+  StopRunning(r, s.index);
+  ReleaseBlocks(r, s);
+  Enqueue(r, s.index, true);
+  ++preemptions;
+  return true;
+}
+
+void Scheduler::State::AskForReservations() {
+  int ahead = 0;
+  for (const auto& [key, entry] : waiting) {
+    Resident& r = *entry.first;
+    if (r.route != Route::kHandoff || r.granted || r.ending) continue;
+    if (++ahead > kReservationsAhead) return;
+    if (r.wanted_reservation) continue;
+    r.wanted_reservation = true;
+    output.wants_reservation.push_back(r.request.id);
+  }
+}
+
+int Scheduler::State::ChunkLimit() const {
+  const bool others = waiting.size() > 1 || running.size() > 1;
+  if (!others) return options.chunk_tokens_max;
+  const int rows = time_model.RowsWithin(options.step_target, kChunkAtLeast);
+  return std::min(options.chunk_tokens_max, std::max(kChunkAtLeast, rows / kBlockTokens * kBlockTokens));
+}
+
+// Gives a waiting sequence its blocks; false when the pool cannot hold it now.
+bool Scheduler::State::Admit(Resident& r, Sequence& s, TimePoint now) {
+  const int cached = MatchPrefix(r, s, r.use);
+  const int wanted = BlocksFor(s.total()) - static_cast<int>(s.blocks.size());
+  const bool alone = running.empty();
+  if (wanted + (alone ? 0 : 1) > pool.available() || !Grow(r, s, s.total())) {
+    ReleaseBlocks(r, s);
+    return false;
+  }
+  Dequeue(r, s.index);
+  s.phase = SequencePhase::kRunning;
+  running.emplace_back(&r, s.index);
+  if (!r.has_started) {
+    r.has_started = true;
+    r.started = now;
+    r.cached_tokens = cached * kBlockTokens;
+    prompt_tokens_cached += r.cached_tokens;
+  }
+  return true;
+}
+
+std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
+  State& st = *state_;
+  std::vector<Resident*> late;
+  for (const auto& [key, entry] : st.waiting)
+    if (entry.first->request.deadline <= now && std::find(late.begin(), late.end(), entry.first) == late.end()) late.push_back(entry.first);
+  for (Resident* r : late) st.End(*r, absl::DeadlineExceededError("the request's deadline passed while it waited in the worker's queue"), now);
+  st.AskForReservations();
+
+  Builder b;
+  b.rows_left = st.options.step_rows_max;
+  // Decode rows first: one per resident that has all but its last position.
+  for (size_t i = 0; i < st.running.size() && b.rows_left > 0; ++i) {
+    const auto [r, index] = st.running[i];
+    Sequence& s = r->sequences[index];
+    if (s.in_flight || r->ending || s.missing() != 1) continue;
+    bool preempted_itself = false;
+    const int tail = s.computed / kBlockTokens;
+    while (!st.Grow(*r, s, s.total()) || (tail < static_cast<int>(s.blocks.size()) && st.pool.holders(s.blocks[tail]) > 1 && st.pool.available() == 0)) {
+      if (st.Preempt(r, index)) continue;
+      preempted_itself = true;
+      break;
+    }
+    if (preempted_itself) continue;  // everything else is in flight: try again after it
+    if (st.pool.holders(s.blocks[tail]) > 1) {  // copy on write
+      const BlockId copy = *st.pool.Allocate(r->use);
+      b.step.plan.copies.push_back({s.blocks[tail], copy});
+      st.pool.Drop(s.blocks[tail], r->use);
+      s.blocks[tail] = copy;
+    }
+    AddItem(b, *r, s, 1);
+    i = std::min(i, st.running.size());
+  }
+  const int chunk = st.ChunkLimit();
+  int prefill_rows = std::min(b.rows_left, std::max(kChunkAtLeast, chunk - b.flight.rows));
+  const auto add_chunk = [&](Resident& r, Sequence& s) {
+    const int rows = std::min({s.missing(), prefill_rows, st.options.chunk_tokens_max});
+    AddItem(b, r, s, rows);
+    prefill_rows -= rows;
+  };
+  for (const auto& [r, index] : st.running) {
+    Sequence& s = r->sequences[index];
+    if (prefill_rows > 0 && !s.in_flight && !r->ending && s.missing() > 1) add_chunk(*r, s);
+  }
+  for (auto it = st.waiting.begin(); it != st.waiting.end() && prefill_rows > 0 && static_cast<int>(st.running.size()) < st.options.running_max;) {
+    const auto [r, index] = (it++)->second;
+    if (r->ending || (r->route == Route::kHandoff && !r->granted)) continue;
+    if (!st.Admit(*r, r->sequences[index], now)) break;  // in order: nobody overtakes a request that waits for blocks
+    add_chunk(*r, r->sequences[index]);
+  }
+  if (b.flight.items.empty()) return std::nullopt;
+  b.step.plan.id = b.flight.plan = st.next_plan++;
+  b.step.plan.ends = std::exchange(st.pending_ends, {});
+  b.step.plan.report_layer_groups = !b.step.pushes.empty();
+  st.in_flight.push_back(std::move(b.flight));
+  return std::move(b.step);
+}
+
+}  // namespace tokenworks::scheduler
