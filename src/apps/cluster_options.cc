@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/cluster_options.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "platform/base/str_cat.h"
+
+extern char** environ;
+
+namespace tokenworks::apps {
+namespace {
+
+// TOKENWORKS_HTTP__PORT=9000 sets http.port: two underscores are a dot.
+Status ApplyEnvironment(launch::ClusterConfig& config) {
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (text.rfind("TOKENWORKS_", 0) != 0 || text.find("__") > equals) continue;
+    std::string key;
+    for (size_t i = 11; i < equals; ++i) {
+      if (text[i] == '_' && text[i + 1] == '_') key += '.', ++i;
+      else key += static_cast<char>(std::tolower(text[i]));
+    }
+    const Status status = launch::SetKey(config, key, text.substr(equals + 1));
+    if (!status.ok()) return absl::InvalidArgumentError(base::StrCat("environment variable ", text.substr(0, equals), ": ", std::string(status.message())));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+void ClusterOptions::AddTo(CLI::App& app, bool with_file) {
+  if (with_file) app.add_option("FILE", file, "cluster YAML (default: 1 prefill + 1 decode worker on the CPU)");
+  app.add_option("--name", name, "name of the cluster")->check([](const std::string& s) {
+    return s.empty() || s.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != std::string::npos ? std::string("a name has letters, digits, - and _") : std::string();
+  });
+  app.add_option("--port", port, "HTTP port (0 = any free one)")->check(CLI::Range(0, 65535));
+  app.add_option("--set", sets, "set one configuration key: --set pools.decode.threads=2");
+  app.add_flag("--insecure", insecure, "allow a bind that is not loopback although there are no API keys");
+  app.add_flag("--print-config", print_config, "print the effective configuration and stop");
+}
+
+StatusOr<launch::ClusterConfig> ClusterOptions::Load(launch::ClusterConfig config) const {
+  if (!file.empty()) TW_RETURN_IF_ERROR(launch::LoadYaml(file, config));
+  TW_RETURN_IF_ERROR(ApplyEnvironment(config));
+  for (const std::string& set : sets) {
+    const size_t equals = set.find('=');
+    if (equals == std::string::npos) return absl::InvalidArgumentError(base::StrCat("--set ", set, ": write key=value"));
+    TW_RETURN_IF_ERROR(launch::SetKey(config, set.substr(0, equals), set.substr(equals + 1)));
+  }
+  if (port >= 0) config.http_port = port;
+  if (insecure) config.insecure = true;
+  TW_RETURN_IF_ERROR(launch::Validate(config));
+  return config;
+}
+
+int Parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return -1;
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+}
+
+int Fail(const Status& status) {
+  std::fprintf(stderr, "tokenworks: %s\n", std::string(status.message()).c_str());
+  const bool usage = status.code() == StatusCode::kInvalidArgument || status.code() == StatusCode::kNotFound || status.code() == StatusCode::kUnimplemented;
+  return usage ? 2 : 1;
+}
+
+}  // namespace tokenworks::apps

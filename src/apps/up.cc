@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// up: starts a cluster's processes and watches them; down: stops it.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "apps/cluster_options.h"
+#include "apps/commands.h"
+#include "apps/local_http.h"
+#include "launch/run_folder.h"
+#include "launch/supervisor.h"
+#include "model_files/model_store.h"
+#include "platform/base/str_cat.h"
+
+extern char** environ;
+
+namespace tokenworks::apps {
+namespace {
+
+using base::StrCat;
+
+constexpr auto kReadyWithin = std::chrono::seconds(90);
+constexpr auto kStopPatience = std::chrono::seconds(10);
+
+volatile std::sig_atomic_t stop_requested = 0;
+void OnSignal(int) { stop_requested = 1; }
+
+void Pause(std::chrono::milliseconds d) { std::this_thread::sleep_for(d); }
+
+bool Ready(const launch::RunFolder& folder) {
+  const auto text = folder.Read("router.json");
+  if (!text.ok()) return false;
+  const auto answer = Http(nlohmann::json::parse(*text, nullptr, false).value("http_port", 0), "GET", "/ready");
+  return answer.ok() && answer->status == 200;
+}
+
+// The last lines of a log, for the reason of a failed start.
+std::string Tail(const std::string& path) {
+  std::ifstream in(path);
+  std::string line, last;
+  while (std::getline(in, line))
+    if (!line.empty()) last = line;
+  return last;
+}
+
+void AddChildren(const launch::ClusterConfig& config, const launch::RunFolder& folder, launch::Supervisor& supervisor) {
+  supervisor.Add("router", {"router", "--run", folder.path()}, folder.Log("router"));
+  const std::pair<const char*, int> pools[] = {{"prefill", config.prefill.replicas}, {"decode", config.decode.replicas}, {"mixed", config.mixed.replicas}};
+  for (const auto& [role, replicas] : pools)
+    for (int i = 0; i < replicas; ++i) {
+      const std::string id = StrCat(role, "-", i);
+      supervisor.Add(id, {"worker", "--run", folder.path(), "--id", id, "--role", role}, folder.Log(id));
+    }
+}
+
+Status WaitReady(const launch::RunFolder& folder, launch::Supervisor& supervisor) {
+  const auto deadline = std::chrono::steady_clock::now() + kReadyWithin;
+  int deaths = 0;
+  while (!Ready(folder)) {
+    if (stop_requested) return absl::CancelledError("stopped before the cluster was ready");
+    for (const std::string& name : supervisor.Tick(std::chrono::steady_clock::now()))
+      if (name == "router" || ++deaths >= 3) return absl::InternalError(StrCat(name, " died at start: ", Tail(folder.Log(name))));
+    if (std::chrono::steady_clock::now() > deadline) return absl::DeadlineExceededError(StrCat("not ready after 90 s; see the logs in ", folder.path()));
+    Pause(std::chrono::milliseconds(20));
+  }
+  return OkStatus();
+}
+
+// Runs the cluster until a signal.
+int Foreground(const launch::ClusterConfig& config, launch::RunFolder folder) {
+  if (const Status status = folder.Claim(); !status.ok()) return Fail(status);
+  if (const Status status = folder.SaveConfig(config); !status.ok()) return Fail(status);
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+  std::signal(SIGHUP, OnSignal);
+  const auto began = std::chrono::steady_clock::now();
+  launch::Supervisor supervisor;
+  AddChildren(config, folder, supervisor);
+  supervisor.Tick(began);
+  const Status ready = WaitReady(folder, supervisor);
+  if (!ready.ok()) {
+    supervisor.StopAll(kStopPatience);
+    const int code = Fail(ready);
+    (void)folder.Write("failed", std::string(ready.message()));
+    return code;
+  }
+  const int port = *ClusterPort(std::filesystem::path(folder.path()).filename());
+  std::printf("ready in %.1f s: http://%s:%d/v1 (stop with Ctrl-C or `tokenworks down`)\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), config.http_host.c_str(), port);
+  std::fflush(stdout);
+  (void)folder.Write("ready", "");
+  while (!stop_requested) {
+    for (const std::string& name : supervisor.Tick(std::chrono::steady_clock::now())) {
+      std::printf("%s died and is started again; its log: %s\n", name.c_str(), folder.Log(name).c_str());
+      std::fflush(stdout);
+    }
+    Pause(std::chrono::milliseconds(50));
+  }
+  std::printf("stopping\n");
+  supervisor.StopAll(kStopPatience);
+  folder.RemoveAll();
+  return 0;
+}
+
+// Starts the same `up` in a session of its own and waits for its word.
+int Detach(int argc, char** argv, const launch::RunFolder& folder) {
+  if (folder.Holder()) return Fail(absl::AlreadyExistsError(StrCat("a cluster already runs in ", folder.path(), "; stop it with `down`, or use another --name")));
+  std::error_code error;
+  std::filesystem::create_directories(folder.path(), error);
+  std::filesystem::remove(folder.path() + "/ready", error);
+  std::filesystem::remove(folder.path() + "/failed", error);
+  std::vector<char*> words = {const_cast<char*>("tokenworks"), const_cast<char*>("up")};
+  for (int i = 1; i < argc; ++i)
+    if (std::string(argv[i]) != "--detach") words.push_back(argv[i]);
+  words.push_back(nullptr);
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  const std::string log = folder.path() + "/up.log";
+  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&files, 1, 2);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  pid_t pid = 0;
+  if (posix_spawn(&pid, "/proc/self/exe", &files, &attributes, words.data(), environ) != 0) return Fail(absl::InternalError("starting the cluster in the background failed"));
+  while (true) {
+    int status = 0;
+    if (waitpid(pid, &status, WNOHANG) == pid) {
+      std::fprintf(stderr, "%s\n", Tail(log).c_str());
+      return WIFEXITED(status) && WEXITSTATUS(status) == 2 ? 2 : 1;
+    }
+    if (std::filesystem::exists(folder.path() + "/ready", error)) {
+      std::printf("%s\n", Tail(log).c_str());
+      return 0;
+    }
+    Pause(std::chrono::milliseconds(20));
+  }
+}
+
+}  // namespace
+
+int RunUp(int argc, char** argv) {
+  CLI::App app("Start a cluster and show its life until Ctrl-C.\n\nexamples:\n  tokenworks up\n  tokenworks up --detach --port 9000\n  tokenworks up cluster.yaml --set pools.decode.replicas=2");
+  ClusterOptions options;
+  bool detach = false;
+  options.AddTo(app, true);
+  app.add_flag("--detach", detach, "return when the cluster is ready");
+  if (const int code = Parse(app, argc, argv); code >= 0) return code;
+  auto config = options.Load({});
+  if (!config.ok()) return Fail(config.status());
+  if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
+  const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) { std::fprintf(stderr, "model: %s\n", what.c_str()); });
+  if (!path.ok()) return Fail(path.status());
+  if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
+  config->model = std::filesystem::absolute(*path).string();
+  const launch::RunFolder folder = launch::RunFolder::Named(options.name);
+  return detach ? Detach(argc, argv, folder) : Foreground(*config, folder);
+}
+
+int RunDown(int argc, char** argv) {
+  CLI::App app("Stop a cluster.\n\nexample:\n  tokenworks down --name local");
+  std::string name = "local";
+  app.add_option("--name", name, "name of the cluster");
+  if (const int code = Parse(app, argc, argv); code >= 0) return code;
+  const launch::RunFolder folder = launch::RunFolder::Named(name);
+  const auto holder = folder.Holder();
+  if (!holder) return Fail(absl::UnavailableError(StrCat("no cluster '", name, "' runs")));
+  kill(*holder, SIGTERM);
+  const auto deadline = std::chrono::steady_clock::now() + 2 * kStopPatience;
+  while (folder.Holder()) {
+    if (std::chrono::steady_clock::now() > deadline) return Fail(absl::DeadlineExceededError(StrCat("the cluster '", name, "' (process ", *holder, ") does not stop")));
+    Pause(std::chrono::milliseconds(20));
+  }
+  std::printf("stopped\n");
+  return 0;
+}
+
+}  // namespace tokenworks::apps

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// worker: one worker process of a cluster.
+#include <atomic>
+#include <cstdio>
+#include <thread>
+
+#include "apps/cluster_options.h"
+#include "apps/commands.h"
+#include "apps/signals.h"
+#include "apps/worker_setup.h"
+#include "launch/run_folder.h"
+#include "launch/supervisor.h"
+#include "platform/rpc/worker_stream_service.h"
+
+namespace tokenworks::apps {
+namespace {
+
+Status Serve(const std::string& run, const std::string& id, const std::string& role_name) {
+  const launch::RunFolder folder(run);
+  TW_ASSIGN_OR_RETURN(const launch::ClusterConfig config, folder.LoadConfig());
+  TW_ASSIGN_OR_RETURN(const WorkerRole role, ParseRole(role_name));
+  TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, PoolOf(config, role)));
+  std::unique_ptr<rpc::WorkerStreamServer> server;
+  std::atomic<rpc::WorkerStreamServer*> stream{nullptr};
+  TW_ASSIGN_OR_RETURN(auto worker, worker::Worker::Create(MakeWorkerOptions(config, id, role, folder.PeerSocket(id)), std::move(executor), [&](FromWorker message) {
+                        if (auto* s = stream.load()) s->Send(std::move(message));
+                      }));
+  rpc::WorkerStreamServer::Events events;
+  events.connected = [&] {
+    FromWorker hello;
+    hello.hello = worker->hello();
+    while (stream.load() == nullptr) std::this_thread::yield();  // Start is about to return
+    stream.load()->Send(std::move(hello));
+  };
+  events.received = [&](std::vector<ToWorker> messages) {
+    for (ToWorker& m : messages) worker->Post(std::move(m));
+  };
+  events.disconnected = [](Status) {};
+  TW_ASSIGN_OR_RETURN(server, rpc::WorkerStreamServer::Start(folder.WorkerSocket(id), std::move(events)));
+  stream = server.get();
+  std::printf("worker %s: role %s, %d KV blocks, context %d\n", id.c_str(), role_name.c_str(), worker->hello().kv_blocks, worker->hello().context_length);
+  std::fflush(stdout);
+  WaitForStop();
+  worker->Stop();
+  stream = nullptr;
+  server->Stop();
+  return OkStatus();
+}
+
+}  // namespace
+
+int RunWorker(int argc, char** argv) {
+  launch::DieWithParent();
+  BlockStopSignals();
+  CLI::App app("One worker of a cluster; `up` starts it.\n\nexample:\n  tokenworks worker --run DIR --id decode-0 --role decode");
+  std::string run, id, role = "mixed";
+  app.add_option("--run", run, "the cluster's run folder")->required();
+  app.add_option("--id", id, "the worker's id")->required();
+  app.add_option("--role", role, "prefill, decode, mixed or parked");
+  if (const int code = Parse(app, argc, argv); code >= 0) return code;
+  const Status status = Serve(run, id, role);
+  return status.ok() ? 0 : Fail(status);
+}
+
+}  // namespace tokenworks::apps

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/worker_setup.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/model/cpu/cpu_executor.h"
+#include "platform/base/str_cat.h"
+
+namespace tokenworks::apps {
+
+const launch::PoolConfig& PoolOf(const launch::ClusterConfig& config, WorkerRole role) {
+  return role == WorkerRole::kPrefill ? config.prefill : role == WorkerRole::kDecode ? config.decode : config.mixed;
+}
+
+StatusOr<WorkerRole> ParseRole(const std::string& name) {
+  for (const WorkerRole role : {WorkerRole::kPrefill, WorkerRole::kDecode, WorkerRole::kMixed, WorkerRole::kParked})
+    if (name == WorkerRoleName(role)) return role;
+  return absl::InvalidArgumentError(base::StrCat("'", name, "' is no role: prefill, decode, mixed or parked"));
+}
+
+StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool) {
+  const int workers = config.prefill.replicas + config.decode.replicas + config.mixed.replicas;
+  const int cpus = std::max(1u, std::thread::hardware_concurrency());
+  model::cpu::CpuExecutorOptions options;
+  options.model_path = config.model;
+  options.model_name = config.model_name;
+  options.threads = pool.threads > 0 ? pool.threads : std::max(1, cpus / std::max(1, workers));
+  options.kv_bytes = pool.kv_memory;
+  options.context_length = config.context_length;
+  options.kernels = config.kernels;
+  TW_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, model::cpu::CpuExecutor::Create(options));
+  return executor;
+}
+
+worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role, const std::string& peer_socket) {
+  worker::WorkerOptions options;
+  options.id = id;
+  options.role = role;
+  options.peer_socket_path = peer_socket;
+  options.model = config.model_name;
+  options.handoff.checksums = config.checksum;
+  options.handoff.ring_bytes = config.ring_bytes;
+  options.handoff.fault.flip_bit = config.test_flip_bit;
+  options.chunk_tokens_max = config.chunk_tokens;
+  options.step_rows_max = std::max(512, config.chunk_tokens);
+  options.step_target = std::chrono::microseconds(static_cast<int64_t>(config.step_target_ms * 1000));
+  options.prefix_cache = config.prefix_cache;
+  if (!config.step_log.empty()) options.step_log_path = config.step_log + "-" + id + ".jsonl";
+  return options;
+}
+
+}  // namespace tokenworks::apps
