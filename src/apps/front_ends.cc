@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/front_ends.h"
+
+#include <ctime>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "apps/text_setup.h"
+#include "engine/model/model_config.h"
+#include "frontend/grpc/inference_server.h"
+#include "frontend/openai_http/frontend.h"
+#include "platform/base/str_cat.h"
+#include "platform/http/server.h"
+
+namespace tokenworks::apps {
+namespace {
+
+using base::StrCat;
+
+constexpr auto kDrainPatience = std::chrono::seconds(3);
+constexpr auto kRoleWithin = std::chrono::seconds(10);
+
+void AppendHistogram(std::string* out, const char* name, const router::LatencyHistogram& h) {
+  *out += StrCat("# TYPE ", name, " histogram\n");
+  uint64_t below = 0;
+  for (size_t i = 0; i < router::LatencyHistogram::kBounds.size(); ++i) *out += StrCat(name, "_bucket{le=\"", router::LatencyHistogram::kBounds[i], "\"} ", below += h.counts()[i], "\n");
+  *out += StrCat(name, "_bucket{le=\"+Inf\"} ", h.count(), "\n", name, "_sum ", h.sum_seconds(), "\n", name, "_count ", h.count(), "\n");
+}
+
+std::string PrometheusText(const router::ClusterStatus& s) {
+  std::string out;
+  const auto counter = [&](const char* name, uint64_t value) { out += StrCat("# TYPE ", name, " counter\n", name, " ", value, "\n"); };
+  counter("tokenworks_prompt_tokens_total", s.metrics.prompt_tokens);
+  counter("tokenworks_generation_tokens_total", s.metrics.generation_tokens);
+  counter("tokenworks_prompt_tokens_cached_total", s.metrics.prompt_tokens_cached);
+  counter("tokenworks_handoff_bytes_total", s.handoff.bytes);
+  counter("vllm:prompt_tokens_total", s.metrics.prompt_tokens);
+  counter("vllm:generation_tokens_total", s.metrics.generation_tokens);
+  out += "# TYPE tokenworks_requests_total counter\n";
+  const std::pair<const char*, uint64_t> outcomes[] = {{"completed", s.requests.completed}, {"failed", s.requests.failed}, {"cancelled", s.requests.cancelled}, {"rejected", s.requests.rejected}};
+  for (const auto& [outcome, n] : outcomes) out += StrCat("tokenworks_requests_total{outcome=\"", outcome, "\"} ", n, "\n");
+  out += StrCat("# TYPE tokenworks_requests_running gauge\ntokenworks_requests_running ", s.metrics.running, "\n# TYPE tokenworks_requests_waiting gauge\ntokenworks_requests_waiting ", s.metrics.waiting, "\n");
+  out += "# TYPE tokenworks_kv_blocks gauge\n";
+  for (const router::WorkerStatus& w : s.workers) {
+    const KvCounts& kv = w.report.kv;
+    const std::pair<const char*, int> states[] = {{"free", kv.free}, {"cached", kv.cached}, {"active", kv.active}, {"reserved", kv.reserved}, {"sending", kv.sending}, {"receiving", kv.receiving}, {"leaked", kv.leaked}};
+    for (const auto& [state, n] : states) out += StrCat("tokenworks_kv_blocks{worker=\"", w.hello.worker, "\",state=\"", state, "\"} ", n, "\n");
+  }
+  AppendHistogram(&out, "tokenworks_time_to_first_token_seconds", s.metrics.ttft);
+  AppendHistogram(&out, "tokenworks_inter_token_latency_seconds", s.metrics.inter_token);
+  AppendHistogram(&out, "tokenworks_request_queue_seconds", s.metrics.queue);
+  AppendHistogram(&out, "tokenworks_request_duration_seconds", s.metrics.end_to_end);
+  return out;
+}
+
+// The HTTP front end's view of the router.
+class RouterBackend final : public openai_http::Backend {
+ public:
+  explicit RouterBackend(router::Router& router) : router_(router) {}
+  RequestId Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink) override { return router_.Submit(std::move(request), std::move(sink), router::SeedSource::kGiven); }
+  void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason) override { router_.Cancel(request, sequence, reason); }
+  std::string ClusterJson() override { return router::ToJson(router_.Snapshot()).dump(); }
+  Status SetRole(const WorkerId& worker, WorkerRole role) override {
+    auto done = std::make_shared<std::promise<Status>>();
+    auto answer = done->get_future();
+    router_.SetRole(worker, role, [done](Status status) { done->set_value(std::move(status)); });
+    if (answer.wait_for(kRoleWithin) != std::future_status::ready) return absl::DeadlineExceededError(StrCat("worker ", worker, " has not confirmed its role in time"));
+    return answer.get();
+  }
+  std::string Metrics() override { return PrometheusText(router_.Snapshot()); }
+  Status Ready() override {
+    const router::ClusterStatus status = router_.Snapshot();
+    return status.ready ? OkStatus() : absl::UnavailableError(status.not_ready_reason.empty() ? "no worker is ready" : status.not_ready_reason);
+  }
+
+ private:
+  router::Router& router_;
+};
+
+}  // namespace
+
+struct FrontEnds::Parts {
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::unique_ptr<text::ChatTemplate> chat_template;
+  std::unique_ptr<RouterBackend> backend;
+  std::unique_ptr<openai_http::OpenAiFrontend> openai;
+  std::unique_ptr<http::Server> server;
+  std::unique_ptr<grpc_frontend::InferenceServer> inference;
+};
+
+FrontEnds::FrontEnds(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+FrontEnds::~FrontEnds() {
+  parts_->server->Shutdown(kDrainPatience);
+  parts_->inference->Stop();
+}
+int FrontEnds::http_port() const { return parts_->server->port(); }
+int FrontEnds::grpc_port() const { return parts_->inference->port(); }
+
+StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfig& config, router::Router& router) {
+  auto p = std::make_unique<Parts>();
+  TW_ASSIGN_OR_RETURN(const auto file, model_files::GgufFile::Open(config.model));
+  TW_ASSIGN_OR_RETURN(const model::ModelConfig model, model::ReadModelConfig(*file));
+  TW_ASSIGN_OR_RETURN(p->tokenizer, LoadTokenizer(*file));
+  TW_ASSIGN_OR_RETURN(p->chat_template, LoadChatTemplate(*file, *p->tokenizer));
+  p->backend = std::make_unique<RouterBackend>(router);
+  openai_http::FrontendOptions options;
+  options.model = config.model_name;
+  options.created = std::time(nullptr);
+  options.context_length = config.context_length > 0 ? std::min(config.context_length, model.context_length) : model.context_length;
+  options.version = "0.1.0";
+  options.config_json = [text = launch::ConfigJson(config)] { return text; };
+  p->openai = std::make_unique<openai_http::OpenAiFrontend>(std::move(options), *p->tokenizer, p->chat_template.get(), *p->backend);
+  http::ServerOptions server;
+  server.host = config.http_host == "localhost" ? "127.0.0.1" : config.http_host;
+  server.port = static_cast<uint16_t>(config.http_port);
+  server.insecure = config.insecure;
+  server.error_body = openai_http::OpenAiFrontend::ErrorBody;
+  p->server = std::make_unique<http::Server>(std::move(server));
+  p->openai->Register(*p->server);
+  grpc_frontend::InferenceServerOptions inference;
+  inference.host = config.grpc_host;
+  inference.port = config.grpc_port;
+  inference.model = config.model_name;
+  TW_ASSIGN_OR_RETURN(p->inference, grpc_frontend::InferenceServer::Start(std::move(inference), router, *p->tokenizer));
+  p->inference->SetServing(true);
+  TW_RETURN_IF_ERROR(p->server->Start());
+  router.SetAddresses(StrCat("http://", config.http_host, ":", p->server->port()), StrCat(config.grpc_host, ":", p->inference->port()));
+  return std::unique_ptr<FrontEnds>(new FrontEnds(std::move(p)));
+}
+
+StatusOr<router::RouterOptions> MakeRouterOptions(const launch::ClusterConfig& config) {
+  router::RouterOptions options;
+  options.model = config.model_name;
+  options.policy = config.router_policy;
+  TW_ASSIGN_OR_RETURN(options.disaggregate, router::ParseDisaggregate(config.disaggregate));
+  options.context_length = config.context_length;
+  options.waiting_max = config.router_queue_max;
+  return options;
+}
+
+}  // namespace tokenworks::apps

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// router: the router process of a cluster, with both front ends.
+#include <cstdio>
+
+#include "apps/cluster_options.h"
+#include "apps/commands.h"
+#include "apps/front_ends.h"
+#include "apps/signals.h"
+#include "launch/run_folder.h"
+#include "launch/supervisor.h"
+#include "platform/base/str_cat.h"
+#include "platform/rpc/worker_stream_client.h"
+
+namespace tokenworks::apps {
+namespace {
+
+using base::StrCat;
+
+Status AddWorkers(const launch::ClusterConfig& config, const launch::RunFolder& folder, router::Router& router) {
+  const std::pair<WorkerRole, int> pools[] = {{WorkerRole::kPrefill, config.prefill.replicas}, {WorkerRole::kDecode, config.decode.replicas}, {WorkerRole::kMixed, config.mixed.replicas}};
+  for (const auto& [role, replicas] : pools)
+    for (int i = 0; i < replicas; ++i) {
+      const std::string id = StrCat(WorkerRoleName(role), "-", i);
+      rpc::WorkerStreamClientOptions options;
+      options.socket_path = folder.WorkerSocket(id);
+      TW_RETURN_IF_ERROR(router.AddWorkerLink(id, role, std::make_unique<rpc::WorkerStreamClient>(std::move(options))));
+    }
+  return OkStatus();
+}
+
+Status Serve(const std::string& run) {
+  const launch::RunFolder folder(run);
+  TW_ASSIGN_OR_RETURN(const launch::ClusterConfig config, folder.LoadConfig());
+  TW_ASSIGN_OR_RETURN(router::RouterOptions options, MakeRouterOptions(config));
+  TW_ASSIGN_OR_RETURN(const auto router, router::Router::Create(std::move(options)));
+  TW_RETURN_IF_ERROR(AddWorkers(config, folder, *router));
+  TW_ASSIGN_OR_RETURN(const auto front_ends, FrontEnds::Start(config, *router));
+  TW_RETURN_IF_ERROR(folder.Write("router.json", StrCat("{\"http_port\": ", front_ends->http_port(), ", \"grpc_port\": ", front_ends->grpc_port(), "}")));
+  std::printf("router: http %s:%d, grpc %s:%d\n", config.http_host.c_str(), front_ends->http_port(), config.grpc_host.c_str(), front_ends->grpc_port());
+  std::fflush(stdout);
+  WaitForStop();
+  return OkStatus();
+}
+
+}  // namespace
+
+int RunRouter(int argc, char** argv) {
+  launch::DieWithParent();
+  BlockStopSignals();
+  CLI::App app("The router of a cluster; `up` starts it.\n\nexample:\n  tokenworks router --run DIR");
+  std::string run;
+  app.add_option("--run", run, "the cluster's run folder")->required();
+  if (const int code = Parse(app, argc, argv); code >= 0) return code;
+  const Status status = Serve(run);
+  return status.ok() ? 0 : Fail(status);
+}
+
+}  // namespace tokenworks::apps
