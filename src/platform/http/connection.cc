@@ -213,7 +213,7 @@ net::awaitable<void> Connection::FinishAnswer() {
     if (answering_ && end_of_input_) co_return Close();
     const Clock::time_point limit = progress_ + shared_->options.write_timeout;
     if (write_pending_ && Clock::now() >= limit) co_return Close();
-    co_await Wait(write_pending_ ? limit : Clock::now() + std::chrono::hours(1));
+    co_await Wait(write_pending_ ? limit : Clock::now() + shared_->options.write_timeout);
   }
 }
 
