@@ -165,13 +165,12 @@ void Turn::FlushStream(const std::string& out) {
 void Turn::Fail(const ApiError& error, std::string* out) {
   done_ = true;
   CancelAll(CancelReason::kAborted);
-  if (!stream_open_ && out->empty()) {
+  if (!stream_open_) {
     http::Response response = ErrorResponse(error);
     response.headers.emplace_back("x-request-id", in_.request_id);
     return responder_->Send(std::move(response));
   }
   *out += "event: error\ndata: " + ErrorJson(error) + "\n\n";
-  if (!stream_open_) responder_->BeginStream(200, "text/event-stream", AnswerHeaders());
   responder_->End(*out);
 }
 
