@@ -2,7 +2,6 @@
 #include "apps/front_ends.h"
 
 #include <ctime>
-#include <future>
 #include <nlohmann/json.hpp>
 
 #include "apps/text_setup.h"
@@ -18,7 +17,6 @@ namespace {
 using base::StrCat;
 
 constexpr auto kDrainPatience = std::chrono::seconds(3);
-constexpr auto kRoleWithin = std::chrono::seconds(10);
 
 void AppendHistogram(std::string* out, const char* name, const router::LatencyHistogram& h) {
   *out += StrCat("# TYPE ", name, " histogram\n");
@@ -58,19 +56,15 @@ class RouterBackend final : public openai_http::Backend {
  public:
   explicit RouterBackend(router::Router& router) : router_(router) {}
   RequestId Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink) override { return router_.Submit(std::move(request), std::move(sink), router::SeedSource::kGiven); }
-  void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason) override { router_.Cancel(request, sequence, reason); }
-  std::string ClusterJson() override { return router::ToJson(router_.Snapshot()).dump(); }
-  Status SetRole(const WorkerId& worker, WorkerRole role) override {
-    auto done = std::make_shared<std::promise<Status>>();
-    auto answer = done->get_future();
-    router_.SetRole(worker, role, [done](Status status) { done->set_value(std::move(status)); });
-    if (answer.wait_for(kRoleWithin) != std::future_status::ready) return absl::DeadlineExceededError(StrCat("worker ", worker, " has not confirmed its role in time"));
-    return answer.get();
+  void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens) override {
+    router_.Cancel(request, sequence, reason, kept_tokens);
   }
-  std::string Metrics() override { return PrometheusText(router_.Snapshot()); }
-  Status Ready() override {
+  void SetRole(const WorkerId& worker, WorkerRole role, std::function<void(Status)> done) override { router_.SetRole(worker, role, std::move(done)); }
+  void ClusterJson(std::function<void(std::string)> done) override { done(router::ToJson(router_.Snapshot()).dump()); }
+  void Metrics(std::function<void(std::string)> done) override { done(PrometheusText(router_.Snapshot())); }
+  void Ready(std::function<void(Status)> done) override {
     const router::ClusterStatus status = router_.Snapshot();
-    return status.ready ? OkStatus() : absl::UnavailableError(status.not_ready_reason.empty() ? "no worker is ready" : status.not_ready_reason);
+    done(status.ready ? OkStatus() : absl::UnavailableError(status.not_ready_reason.empty() ? "no worker is ready" : status.not_ready_reason));
   }
 
  private:

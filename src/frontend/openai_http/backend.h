@@ -14,7 +14,7 @@
 
 namespace tokenworks::openai_http {
 
-// Thread-safe; nothing blocks. Callbacks come on any thread, never from inside the call that takes them.
+// Thread-safe; nothing blocks. Callbacks come on any thread, also from inside the call that takes them.
 class Backend {
  public:
   virtual ~Backend() = default;
