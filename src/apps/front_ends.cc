@@ -6,7 +6,6 @@
 
 #include "apps/text_setup.h"
 #include "engine/model/model_config.h"
-#include "frontend/grpc/inference_server.h"
 #include "frontend/openai_http/frontend.h"
 #include "platform/base/str_cat.h"
 #include "platform/http/server.h"
@@ -59,12 +58,17 @@ class RouterBackend final : public openai_http::Backend {
   void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens) override {
     router_.Cancel(request, sequence, reason, kept_tokens);
   }
+  void ClusterJson(std::function<void(std::string)> done) override {
+    router_.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(router::ToJson(s).dump()); });
+  }
   void SetRole(const WorkerId& worker, WorkerRole role, std::function<void(Status)> done) override { router_.SetRole(worker, role, std::move(done)); }
-  void ClusterJson(std::function<void(std::string)> done) override { done(router::ToJson(router_.Snapshot()).dump()); }
-  void Metrics(std::function<void(std::string)> done) override { done(PrometheusText(router_.Snapshot())); }
+  void Metrics(std::function<void(std::string)> done) override {
+    router_.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(PrometheusText(s)); });
+  }
   void Ready(std::function<void(Status)> done) override {
-    const router::ClusterStatus status = router_.Snapshot();
-    done(status.ready ? OkStatus() : absl::UnavailableError(status.not_ready_reason.empty() ? "no worker is ready" : status.not_ready_reason));
+    router_.GetStatus([done = std::move(done)](router::ClusterStatus s) {
+      done(s.ready ? OkStatus() : absl::UnavailableError(s.not_ready_reason.empty() ? "no worker is ready" : s.not_ready_reason));
+    });
   }
 
  private:
@@ -79,16 +83,14 @@ struct FrontEnds::Parts {
   std::unique_ptr<RouterBackend> backend;
   std::unique_ptr<openai_http::OpenAiFrontend> openai;
   std::unique_ptr<http::Server> server;
-  std::unique_ptr<grpc_frontend::InferenceServer> inference;
 };
 
 FrontEnds::FrontEnds(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 FrontEnds::~FrontEnds() {
   parts_->server->Shutdown(kDrainPatience);
-  parts_->inference->Stop();
 }
 int FrontEnds::http_port() const { return parts_->server->port(); }
-int FrontEnds::grpc_port() const { return parts_->inference->port(); }
+int FrontEnds::grpc_port() const { return 0; }
 
 StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfig& config, router::Router& router) {
   auto p = std::make_unique<Parts>();
@@ -111,14 +113,8 @@ StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfi
   server.error_body = openai_http::OpenAiFrontend::ErrorBody;
   p->server = std::make_unique<http::Server>(std::move(server));
   p->openai->Register(*p->server);
-  grpc_frontend::InferenceServerOptions inference;
-  inference.host = config.grpc_host;
-  inference.port = config.grpc_port;
-  inference.model = config.model_name;
-  TW_ASSIGN_OR_RETURN(p->inference, grpc_frontend::InferenceServer::Start(std::move(inference), router, *p->tokenizer));
-  p->inference->SetServing(true);
   TW_RETURN_IF_ERROR(p->server->Start());
-  router.SetAddresses(StrCat("http://", config.http_host, ":", p->server->port()), StrCat(config.grpc_host, ":", p->inference->port()));
+  router.SetAddresses(StrCat("http://", config.http_host, ":", p->server->port()), "");
   return std::unique_ptr<FrontEnds>(new FrontEnds(std::move(p)));
 }
 

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/router_core.h"
+
+#include <algorithm>
+
+#include "platform/base/str_cat.h"
+
+namespace tokenworks::router {
+
+using base::StrCat;
+
+void RouterCore::AddWorker(const WorkerId& id, WorkerRole role) {
+  WorkerEntry& w = workers_[id];
+  w.status.hello.worker = id;
+  w.status.role = role;
+}
+
+int RouterCore::ContextLimit() const {
+  int limit = options_.context_length > 0 ? options_.context_length : 1 << 30;
+  for (const auto& [id, w] : workers_)
+    if (w.status.hello.context_length > 0) limit = std::min(limit, w.status.hello.context_length);
+  return limit;
+}
+
+WorkerId RouterCore::Least(bool prefill_phase, bool decode_phase) const {
+  const WorkerEntry* best = nullptr;
+  for (const auto& [id, w] : workers_) {
+    const WorkerRole role = w.status.role;
+    const bool fits = role == WorkerRole::kMixed || (prefill_phase && !decode_phase && role == WorkerRole::kPrefill) || (decode_phase && !prefill_phase && role == WorkerRole::kDecode);
+    if (w.status.state != WorkerState::kReady || !fits) continue;
+    if (best == nullptr || w.load < best->load) best = &w;
+  }
+  return best ? best->status.hello.worker : WorkerId();
+}
+
+void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now) {
+  ++books_.received;
+  Active a;
+  a.request = std::move(request);
+  a.sink = std::move(sink);
+  a.arrived = now;
+  a.sequences.resize(a.request.n);
+  const auto reject = [&](Status status, double retry_after_s) {
+    ++books_.rejected;
+    a.summary.status = std::move(status);
+    a.summary.retry_after_s = retry_after_s;
+    a.sink->OnEnd(std::move(a.summary));
+  };
+  const int prompt = static_cast<int>(a.request.prompt.size()), limit = ContextLimit();
+  if (prompt >= limit)
+    return reject(absl::InvalidArgumentError(StrCat("This model's maximum context length is ", limit, " tokens; the prompt has ", prompt, " tokens and leaves no room for an answer")), 0);
+  a.request.sampling.max_tokens = std::min(a.request.sampling.max_tokens, limit - prompt);
+  if (metrics_.waiting >= options_.waiting_max)
+    return reject(absl::ResourceExhaustedError(StrCat("the router's queue of ", options_.waiting_max, " waiting requests is full")), 1);
+  ++books_.active;
+  ++metrics_.waiting;
+  Active& kept = active_[a.request.id] = std::move(a);
+  Place(kept, now);
+}
+
+bool RouterCore::Place(Active& a, TimePoint now) {
+  const bool local = options_.disaggregate == Disaggregate::kNever;
+  a.prefill = local ? Least(true, true) : Least(true, false);
+  if (local && a.prefill.empty()) a.prefill = Least(true, false);
+  a.decode = local ? WorkerId() : Least(false, true);
+  if (a.prefill.empty() || (!local && a.decode.empty())) return false;
+  if (a.decode == a.prefill) a.decode.clear();
+  a.placed = a.on_prefill = true;
+  a.placed_at = now;
+  a.summary.path = a.decode.empty() ? "local" : "disaggregated";
+  a.summary.prefill_worker = a.prefill;
+  a.summary.decode_worker = a.decode.empty() ? a.prefill : a.decode;
+  (a.decode.empty() ? metrics_.path_local : metrics_.path_disaggregated) += 1;
+  workers_[a.prefill].load += Load(a);
+  if (!a.decode.empty()) workers_[a.decode].load += Load(a), a.on_decode = true;
+  Assign assign{a.request, a.decode.empty() ? Route::kLocal : Route::kHandoff, a.decode.empty() ? PeerAddress() : workers_[a.decode].status.hello.peer};
+  send_(a.prefill, std::move(assign));
+  return true;
+}
+
+void RouterCore::Unload(Active& a) {
+  if (!a.placed) return;
+  workers_[a.prefill].load -= Load(a);
+  if (!a.decode.empty()) workers_[a.decode].load -= Load(a);
+}
+
+void RouterCore::End(Active& a, Status status, TimePoint now) {
+  Unload(a);
+  --books_.active;
+  (a.first_token ? metrics_.running : metrics_.waiting) -= 1;
+  if (status.ok()) ++books_.completed;
+  else if (status.code() == StatusCode::kCancelled) ++books_.cancelled;
+  else ++books_.failed;
+  for (const SequenceLog& s : a.sequences) metrics_.generation_tokens += s.tokens.size();
+  metrics_.end_to_end.Observe(now - a.arrived);
+  a.summary.status = std::move(status);
+  if (a.first_token) a.summary.ttft_ms = Milliseconds(a.first_at - a.arrived);
+  const auto node = active_.extract(a.request.id);
+  node.mapped().sink->OnEnd(std::move(node.mapped().summary));
+}
+
+void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, TimePoint now) {
+  const auto it = active_.find(id);
+  if (it == active_.end()) return;
+  Active& a = it->second;
+  const auto tell = [&] {
+    if (!a.placed) return;
+    const tokenworks::Cancel cancel{id, a.request.epoch, sequence, reason};
+    if (a.on_prefill) send_(a.prefill, cancel);
+    if (a.on_decode) send_(a.decode, cancel);
+  };
+  if (sequence.has_value()) {
+    if (*sequence >= a.sequences.size() || a.sequences[*sequence].finished) return;
+    a.sequences[*sequence].finished = true;
+    const bool all = std::all_of(a.sequences.begin(), a.sequences.end(), [](const SequenceLog& s) { return s.finished; });
+    if (all) sequence.reset();
+    tell();
+    if (all) End(a, OkStatus(), now);
+    return;
+  }
+  tell();
+  End(a, reason == CancelReason::kDeadline ? absl::DeadlineExceededError("the request's deadline passed") : absl::CancelledError("the request was cancelled"), now);
+}
+
+void RouterCore::OnDelta(TokenDelta delta, TimePoint now) {
+  const auto it = active_.find(delta.request);
+  if (it == active_.end() || delta.epoch != it->second.request.epoch || delta.sequence >= it->second.sequences.size()) return void(++metrics_.dropped_deltas);
+  Active& a = it->second;
+  SequenceLog& s = a.sequences[delta.sequence];
+  if (s.finished || delta.position != s.tokens.size()) return void(++metrics_.dropped_deltas);
+  for (const SampledToken& t : delta.tokens) s.tokens.push_back(t.token);
+  s.finished = delta.finish != FinishReason::kNone;
+  if (!a.first_token) {
+    a.first_token = true;
+    a.first_at = now;
+    --metrics_.waiting;
+    ++metrics_.running;
+    metrics_.prompt_tokens += a.request.prompt.size();
+    metrics_.ttft.Observe(now - a.arrived);
+  } else {
+    metrics_.inter_token.Observe(now - a.last_at);
+  }
+  a.last_at = now;
+  a.sink->OnTokens(std::move(delta));
+}
+
+void RouterCore::OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now) {
+  const auto it = active_.find(ended.request);
+  if (it == active_.end() || ended.epoch != it->second.request.epoch) return;
+  Active& a = it->second;
+  RequestTimings& t = a.summary.timings;
+  if (id == a.prefill) {
+    t.queue_ms = ended.timings.queue_ms;
+    t.prefill_ms = ended.timings.prefill_ms;
+    a.summary.cached_tokens = ended.cached_tokens;
+    metrics_.prompt_tokens_cached += ended.cached_tokens;
+    a.on_prefill = false;
+  }
+  if (ended.timings.handoff_ms > 0) t.handoff_ms = ended.timings.handoff_ms;
+  if (ended.timings.decode_ms > 0) t.decode_ms = ended.timings.decode_ms;
+  if (ended.handed_off && ended.status.ok()) return;  // the decode worker goes on
+  if (!ended.status.ok() && a.on_decode && id == a.prefill) send_(a.decode, tokenworks::Cancel{a.request.id, a.request.epoch, std::nullopt, CancelReason::kAborted});
+  End(a, std::move(ended.status), now);
+}
+
+void RouterCore::OnMessage(const WorkerId& id, FromWorker message, TimePoint now) {
+  WorkerEntry& w = workers_[id];
+  if (message.hello) {
+    if (w.status.hello.incarnation != 0 && w.status.hello.incarnation != message.hello->incarnation) ++w.status.restarts;
+    w.status.hello = std::move(*message.hello);
+    w.status.role = w.status.hello.role;
+    w.status.state = WorkerState::kReady;
+  }
+  if (message.report) {
+    w.status.report = std::move(*message.report);
+    w.status.role = w.status.report.role;
+    for (auto& [role, done] : w.role_waiters)
+      if (role == w.status.role && done) std::exchange(done, nullptr)(OkStatus());
+    std::erase_if(w.role_waiters, [](const auto& waiter) { return waiter.second == nullptr; });
+  }
+  for (TokenDelta& d : message.deltas) OnDelta(std::move(d), now);
+  for (RequestEnded& e : message.ended) OnEnded(id, std::move(e), now);
+  Tick(now);
+}
+
+void RouterCore::OnLost(const WorkerId& id, const Status& status, TimePoint now) {
+  WorkerEntry& w = workers_[id];
+  w.status.state = WorkerState::kLost;
+  w.status.error = std::string(status.message());
+  const WorkerReport& r = w.status.report;
+  dead_workers_.started += r.handoffs_started, dead_workers_.completed += r.handoffs_completed, dead_workers_.failed += r.handoffs_failed;
+  dead_workers_.bytes += r.handoff_bytes, dead_workers_.bytes_resent += r.handoff_bytes_resent;
+  w.status.report = {};
+  std::vector<RequestId> hit;
+  for (auto& [request, a] : active_)
+    if ((a.on_prefill && a.prefill == id) || (a.on_decode && a.decode == id)) hit.push_back(request);
+  for (const RequestId& request : hit) {
+    Active& a = active_.at(request);
+    const WorkerId other = id == a.prefill ? (a.on_decode ? a.decode : WorkerId()) : (a.on_prefill ? a.prefill : WorkerId());
+    if (!other.empty()) send_(other, tokenworks::Cancel{request, a.request.epoch, std::nullopt, CancelReason::kAborted});
+    End(a, absl::UnavailableError(StrCat("worker ", id, " was lost while it worked on this request; send it again")), now);
+  }
+}
+
+void RouterCore::SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done) {
+  const auto it = workers_.find(id);
+  if (it == workers_.end()) return done(absl::NotFoundError(StrCat("no worker '", id, "'")));
+  if (it->second.status.state != WorkerState::kReady) return done(absl::UnavailableError(StrCat("worker ", id, " is not ready")));
+  it->second.role_waiters.emplace_back(role, std::move(done));
+  send_(id, tokenworks::SetRole{role});
+}
+
+void RouterCore::Tick(TimePoint now) {
+  std::vector<RequestId> late, waiting;
+  for (auto& [id, a] : active_) {
+    if (a.request.deadline <= now) late.push_back(id);
+    else if (!a.placed) waiting.push_back(id);
+  }
+  for (const RequestId& id : late) Cancel(id, std::nullopt, CancelReason::kDeadline, now);
+  for (const RequestId& id : waiting) {
+    Active& a = active_.at(id);
+    if (Place(a, now)) continue;
+    if (now - a.arrived < options_.worker_wait_max) continue;
+    a.summary.retry_after_s = 1;
+    const bool no_prefill = a.prefill.empty();
+    End(a, absl::UnavailableError(StrCat("no ready worker in the ", no_prefill ? "prefill" : "decode", " pool")), now);
+  }
+}
+
+void RouterCore::EndAll(const Status& status, TimePoint now) {
+  while (!active_.empty()) End(active_.begin()->second, status, now);
+}
+
+ClusterStatus RouterCore::Snapshot() const {
+  ClusterStatus s;
+  s.model = options_.model;
+  s.context_length = ContextLimit();
+  s.requests = books_;
+  s.metrics = metrics_;
+  s.handoff = dead_workers_;
+  for (const auto& [id, w] : workers_) {
+    s.workers.push_back(w.status);
+    const WorkerReport& r = w.status.report;
+    s.handoff.started += r.handoffs_started, s.handoff.completed += r.handoffs_completed, s.handoff.failed += r.handoffs_failed;
+    s.handoff.bytes += r.handoff_bytes, s.handoff.bytes_resent += r.handoff_bytes_resent;
+  }
+  const bool local = options_.disaggregate == Disaggregate::kNever;
+  const WorkerId prefill = local ? Least(true, true) : Least(true, false), decode = local ? prefill : Least(false, true);
+  s.ready = !prefill.empty() && !decode.empty();
+  if (!s.ready) s.not_ready_reason = StrCat("no ready worker in the ", prefill.empty() ? "prefill" : "decode", " pool");
+  return s;
+}
+
+}  // namespace tokenworks::router

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The router as a plain state machine: requests, workers' messages and time in; messages to workers and to sinks out.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "router/cluster_status.h"
+#include "router/generation_backend.h"
+#include "router/router_options.h"
+#include "tokenworks/token_sink.h"
+
+namespace tokenworks::router {
+
+// Thread: the router's. `send` is called inside events and must not call back.
+class RouterCore {
+ public:
+  using SendToWorker = std::function<void(const WorkerId&, ToWorker)>;
+  RouterCore(RouterOptions options, SendToWorker send) : options_(std::move(options)), send_(std::move(send)) {}
+
+  void AddWorker(const WorkerId& id, WorkerRole role);
+  void Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now);
+  void Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, TimePoint now);
+  void OnMessage(const WorkerId& id, FromWorker message, TimePoint now);
+  void OnLost(const WorkerId& id, const Status& status, TimePoint now);
+  void SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done);
+  void Tick(TimePoint now);
+  void EndAll(const Status& status, TimePoint now);
+  ClusterStatus Snapshot() const;
+
+ private:
+  struct SequenceLog {
+    std::vector<TokenId> tokens;  // emitted, in order: the truth of what the client has been sent
+    bool finished = false;
+  };
+  struct Active {
+    GenerationRequest request;
+    std::shared_ptr<TokenSink> sink;
+    std::vector<SequenceLog> sequences;
+    WorkerId prefill, decode;  // decode empty: local route
+    bool placed = false, first_token = false, on_prefill = false, on_decode = false;
+    TimePoint arrived, placed_at, first_at, last_at;
+    RequestSummary summary;
+  };
+  struct WorkerEntry {
+    WorkerStatus status;
+    int64_t load = 0;  // tokens of requests placed there
+    std::vector<std::pair<WorkerRole, std::function<void(Status)>>> role_waiters;
+  };
+
+  bool Place(Active& a, TimePoint now);
+  WorkerId Least(bool prefill_phase, bool decode_phase) const;
+  int ContextLimit() const;
+  void OnDelta(TokenDelta delta, TimePoint now);
+  void OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now);
+  void End(Active& a, Status status, TimePoint now);
+  void Unload(Active& a);
+  int64_t Load(const Active& a) const { return static_cast<int64_t>(a.request.prompt.size()) + a.request.sampling.max_tokens * static_cast<int64_t>(a.request.n); }
+
+  const RouterOptions options_;
+  const SendToWorker send_;
+  std::map<WorkerId, WorkerEntry> workers_;
+  std::unordered_map<RequestId, Active> active_;
+  RequestBooks books_;
+  RouterMetrics metrics_;
+  HandoffTotals dead_workers_;  // counters of incarnations that are gone
+};
+
+}  // namespace tokenworks::router

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tokenworks/clock.h"
+#include "tokenworks/ids.h"
+#include "tokenworks/status.h"
+
+namespace tokenworks::router {
+
+enum class Disaggregate : uint8_t {
+  kAlways,  // prefill and decode on workers of the two pools
+  kNever,   // one worker does both
+};
+
+struct RouterOptions {
+  std::string model;                // the name that answers to clients
+  std::string policy = "least_loaded";
+  WorkerId pinned_prefill, pinned_decode;  // for policy "pinned"
+  Disaggregate disaggregate = Disaggregate::kAlways;
+  int context_length = 0;           // the model's; workers may lower it; 0 = only they decide
+  int waiting_max = 512;            // requests without a first token; over it ResourceExhausted
+  Duration worker_wait_max = std::chrono::seconds(10);     // for a worker that is due back
+  Duration worker_silence_max = std::chrono::seconds(10);  // without any message a worker counts as lost
+  int sequences_max = 128;          // n of one request
+  int placements_max = 3;           // of one request that workers refuse before its first token
+  int decisions_kept = 1024;
+  uint64_t seed = 0;                // of drawn seeds and of random placement; 0 = from the system
+  uint32_t instance = 0;            // upper bits of request ids; 0 = from the system
+};
+
+// "always" or "never"; InvalidArgument otherwise ("auto" is named as not available yet).
+StatusOr<Disaggregate> ParseDisaggregate(std::string_view name);
+
+}  // namespace tokenworks::router
