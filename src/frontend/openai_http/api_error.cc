@@ -6,6 +6,7 @@
 
 #include "frontend/openai_http/json_writer.h"
 #include "platform/base/str_cat.h"
+#include "text/utf8.h"
 
 namespace tokenworks::openai_http {
 namespace {
@@ -24,8 +25,9 @@ const char* TypeOf(int status) {
 }  // namespace
 
 std::string ErrorJson(const ApiError& error) {
-  std::string out = "{\"error\":{\"message\":";
-  AppendJsonString(error.message, &out);
+  std::string out = "{\"error\":{\"message\":", message;
+  text::AppendUtf8Lossy(error.message, true, &message);  // it may quote what a client sent
+  AppendJsonString(message, &out);
   out += base::StrCat(",\"type\":\"", TypeOf(error.status), "\",\"param\":");
   error.param.empty() ? void(out += "null") : AppendJsonString(error.param, &out);
   out += ",\"code\":";

@@ -132,6 +132,14 @@ TEST(Frontend, HostileBodies) {
   EXPECT_EQ(BodyOf(service.Ask(Get("/v1/nothing")))["error"]["type"], "not_found_error");
 }
 
+TEST(Frontend, ErrorsAreValidJsonWhateverTheyQuote) {
+  Service service;
+  EXPECT_THAT(BodyOf(service.Ask(Get("/%ff%22%0a")))["error"]["message"].get<std::string>(), HasSubstr("\xEF\xBF\xBD\"\n"));
+  std::string name;
+  for (int i = 0; i < 100; ++i) name += "\xE2\x82\xAC";
+  EXPECT_EQ(BodyOf(service.Ask(Post(kText, Completion(",\"model\":\"" + name + "\""))))["error"]["param"], "model");
+}
+
 TEST(Frontend, ModelNamesAndContext) {
   Service service;
   for (const char* name : {"tiny", "small", "default"}) EXPECT_THAT(service.Ask(Post(kText, Completion(",\"model\":\"" + std::string(name) + "\""))), StartsWith("HTTP/1.1 200 "));

@@ -58,6 +58,7 @@ class RawClient {
     }
     return head + Take(std::min(size, buffer_.size()));
   }
+  void HalfClose() { shutdown(fd_.get(), SHUT_WR); }
   void Close() { fd_.Reset(); }
 
  private:
