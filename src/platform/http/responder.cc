@@ -8,12 +8,11 @@ namespace {
 
 class ConnectionResponder final : public Responder {
  public:
-  ConnectionResponder(std::shared_ptr<Loop> loop, const std::shared_ptr<Connection>& connection, uint64_t ticket)
-      : loop_(std::move(loop)), connection_(connection), ticket_(ticket) {}
+  ConnectionResponder(const std::shared_ptr<Loop>& loop, const std::shared_ptr<Connection>& connection, uint64_t ticket)
+      : loop_(loop), connection_(connection), ticket_(ticket) {}
 
   ~ConnectionResponder() override {
-    if (loop_->stopped) return;
-    net::post(loop_->context, [weak = connection_, ticket = ticket_] {
+    Post([weak = connection_, ticket = ticket_] {
       auto c = weak.lock();
       if (!c || !c->Current(ticket)) return;
       if (c->streaming()) return c->Close();
@@ -41,10 +40,12 @@ class ConnectionResponder final : public Responder {
     if (auto c = Live()) c->SetOnClose(std::move(closed));
   }
   void Post(std::function<void()> task) override {
-    if (!loop_->stopped) net::post(loop_->context, std::move(task));
+    if (auto loop = loop_.lock(); loop && !loop->stopped) net::post(loop->context, std::move(task));
   }
   void PostAfter(std::chrono::milliseconds delay, std::function<void()> task) override {
-    Post([loop = loop_, delay, task = std::move(task)] {
+    Post([weak = loop_, delay, task = std::move(task)] {
+      auto loop = weak.lock();
+      if (!loop) return;
       auto timer = std::make_shared<net::steady_timer>(loop->context, delay);
       timer->async_wait([timer, task](boost::system::error_code error) {
         if (!error) task();
@@ -58,7 +59,7 @@ class ConnectionResponder final : public Responder {
     return c && c->Current(ticket_) ? c : nullptr;
   }
 
-  std::shared_ptr<Loop> loop_;
+  std::weak_ptr<Loop> loop_;  // queued tasks may hold this responder: a strong one would be a cycle
   std::weak_ptr<Connection> connection_;
   uint64_t ticket_;
 };
@@ -66,7 +67,7 @@ class ConnectionResponder final : public Responder {
 }  // namespace
 
 std::shared_ptr<Responder> MakeResponder(std::shared_ptr<Loop> loop, const std::shared_ptr<Connection>& connection, uint64_t ticket) {
-  return std::make_shared<ConnectionResponder>(std::move(loop), connection, ticket);
+  return std::make_shared<ConnectionResponder>(loop, connection, ticket);
 }
 
 }  // namespace tokenworks::http
