@@ -23,6 +23,8 @@ constexpr Command kCommands[] = {
     {"pull", "fetch a model into the cache", tokenworks::apps::RunPull},
     {"models", "list the cached models", tokenworks::apps::RunModels},
     {"check", "preflight: configuration, model, memory, ports", tokenworks::apps::RunCheck},
+    {"worker", "a single worker of a cluster (started by up)", tokenworks::apps::RunWorker},
+    {"router", "the router of a cluster (started by up)", tokenworks::apps::RunRouter},
 };
 
 int Usage(std::FILE* out) {

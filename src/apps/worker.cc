@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // worker: one worker process of a cluster.
-#include <atomic>
 #include <cstdio>
-#include <thread>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
@@ -10,7 +11,8 @@
 #include "apps/worker_setup.h"
 #include "launch/run_folder.h"
 #include "launch/supervisor.h"
-#include "platform/rpc/worker_stream_service.h"
+#include "platform/base/framed_socket.h"
+#include "platform/base/worker_messages.h"
 
 namespace tokenworks::apps {
 namespace {
@@ -20,30 +22,33 @@ Status Serve(const std::string& run, const std::string& id, const std::string& r
   TW_ASSIGN_OR_RETURN(const launch::ClusterConfig config, folder.LoadConfig());
   TW_ASSIGN_OR_RETURN(const WorkerRole role, ParseRole(role_name));
   TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, PoolOf(config, role)));
-  std::unique_ptr<rpc::WorkerStreamServer> server;
-  std::atomic<rpc::WorkerStreamServer*> stream{nullptr};
+  // One router stream at a time; a newer one replaces it and hears hello first.
+  std::mutex mutex;
+  std::shared_ptr<base::FramedSocket> stream;
+  std::vector<std::shared_ptr<base::FramedSocket>> old;
   TW_ASSIGN_OR_RETURN(auto worker, worker::Worker::Create(MakeWorkerOptions(config, id, role, folder.PeerSocket(id)), std::move(executor), [&](FromWorker message) {
-                        if (auto* s = stream.load()) s->Send(std::move(message));
+                        std::lock_guard lock(mutex);
+                        if (stream) stream->Send(base::Encode(message));
                       }));
-  rpc::WorkerStreamServer::Events events;
-  events.connected = [&] {
-    FromWorker hello;
-    hello.hello = worker->hello();
-    while (stream.load() == nullptr) std::this_thread::yield();  // Start is about to return
-    stream.load()->Send(std::move(hello));
-  };
-  events.received = [&](std::vector<ToWorker> messages) {
-    for (ToWorker& m : messages) worker->Post(std::move(m));
-  };
-  events.disconnected = [](Status) {};
-  TW_ASSIGN_OR_RETURN(server, rpc::WorkerStreamServer::Start(folder.WorkerSocket(id), std::move(events)));
-  stream = server.get();
+  TW_ASSIGN_OR_RETURN(auto listener, base::FramedListener::Start(folder.WorkerSocket(id), [&](base::UniqueFd fd) {
+                        auto next = std::make_shared<base::FramedSocket>(std::move(fd));
+                        FromWorker hello;
+                        hello.hello = worker->hello();
+                        std::lock_guard lock(mutex);
+                        if (stream) old.push_back(stream);
+                        stream = next;
+                        stream->Send(base::Encode(hello));
+                        stream->Start(
+                            [&](std::string bytes, base::UniqueFd) {
+                              if (auto message = base::Decode<ToWorker>(bytes); message.ok()) worker->Post(std::move(*message));
+                            },
+                            [] {});
+                      }));
   std::printf("worker %s: role %s, %d KV blocks, context %d\n", id.c_str(), role_name.c_str(), worker->hello().kv_blocks, worker->hello().context_length);
   std::fflush(stdout);
   WaitForStop();
+  listener.reset();
   worker->Stop();
-  stream = nullptr;
-  server->Stop();
   return OkStatus();
 }
 

@@ -140,6 +140,14 @@ void Scheduler::Activate(RequestId request, const std::vector<SampledToken>& fir
   st.EndIfFinished(*r, now);
 }
 
+void Scheduler::DropReservation(RequestId request) {
+  State& st = *state_;
+  Resident* r = st.Find(request);
+  if (r == nullptr || !r->decode_side || r->prompt_done) return;
+  for (Sequence& s : r->sequences) st.FinishSequence(*r, s);
+  st.residents.erase(request);
+}
+
 void Scheduler::Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason, TimePoint now) {
   State& st = *state_;
   Resident* r = st.Find(request);

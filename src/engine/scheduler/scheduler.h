@@ -87,6 +87,9 @@ class Scheduler {
   void Activate(RequestId request, const std::vector<SampledToken>& first_tokens, const std::vector<bool>& ended,
                 TimePoint now);
 
+  // A reservation that will not be used: its blocks return, and no RequestEnded is said.
+  void DropReservation(RequestId request);
+
   // Marks; blocks return when no plan in flight uses them. Unknown ids are ignored. A reservation is dropped.
   // kStopString on one sequence finishes it quietly (no delta); a whole request ends with a Cancelled status.
   void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason, TimePoint now);
