@@ -67,7 +67,8 @@ void Scheduler::EndHandoff(RequestId request, Status status, TimePoint now) {
   State& st = *state_;
   Resident* r = st.Find(request);
   if (r == nullptr) return;
-  const bool handed_off = status.ok() && r->prompt_done && !r->finished();
+  const bool more = std::any_of(r->sequences.begin(), r->sequences.end(), [](const Sequence& s) { return !s.stopping && s.phase != SequencePhase::kFinished; });
+  const bool handed_off = status.ok() && r->prompt_done && more;
   st.End(*r, std::move(status), now, handed_off);
 }
 

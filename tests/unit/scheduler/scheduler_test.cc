@@ -210,6 +210,27 @@ TEST(Scheduler, HandsOffWithoutComputingAPromptTokenOnTheDecodeSide) {
   EXPECT_EQ(Kv(prefill).sending + Kv(decode).active + Kv(decode).reserved, 0);
 }
 
+TEST(Scheduler, EndsARequestHereWhenItsFirstTokenIsItsLast) {
+  std::mt19937 rng(4);
+  ManualClock clock;
+  FakeDevice device(16);
+  Scheduler scheduler(Options(16));
+  auto r = MakeRequest(1, 20, 1, rng);
+  ASSERT_TRUE(scheduler.Admit(r, Route::kHandoff, clock.Now()).ok());
+  scheduler.Plan(clock.Now());
+  scheduler.Grant(r.id, 0, clock.Now());
+  auto planned = scheduler.Plan(clock.Now());
+  ASSERT_TRUE(planned.has_value());
+  scheduler.Complete(device.Run(planned->plan), clock.Now());
+  const auto done = scheduler.TakeOutput().prefill_done;
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_TRUE(done[0].ended[0]);
+  scheduler.EndHandoff(r.id, OkStatus(), clock.Now());
+  const auto out = scheduler.TakeOutput();
+  ASSERT_EQ(out.ended.size(), 1u);
+  EXPECT_FALSE(out.ended[0].handed_off);
+}
+
 TEST(Scheduler, ShowsALeakedBlock) {
   Scheduler scheduler(Options(8));
   scheduler.LeakBlockForTest();
