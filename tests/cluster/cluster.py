@@ -37,7 +37,7 @@ class Cluster:
     def status(self):
         return json.loads(self.command("status", "--json").stdout)
 
-    def request(self, method, path, body=None, headers=None, timeout=300):
+    def request(self, method, path, body=None, headers=None, timeout=90):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         payload = None if body is None else json.dumps(body)
         connection.request(method, path, payload, {"Content-Type": "application/json", **(headers or {})})
@@ -46,7 +46,7 @@ class Cluster:
         connection.close()
         return response.status, dict(response.getheaders()), data
 
-    def post(self, path, body, timeout=300):
+    def post(self, path, body, timeout=90):
         status, _, data = self.request("POST", path, body, timeout=timeout)
         return status, json.loads(data)
 

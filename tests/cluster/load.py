@@ -14,7 +14,7 @@ from cluster import cluster
 
 def stream(c, body):
     """Ids of one streamed completion."""
-    connection = http.client.HTTPConnection("127.0.0.1", c.port, timeout=600)
+    connection = http.client.HTTPConnection("127.0.0.1", c.port, timeout=90)
     connection.request("POST", "/v1/completions", json.dumps({**body, "stream": True}), {"Content-Type": "application/json"})
     response = connection.getresponse()
     if response.status != 200:
