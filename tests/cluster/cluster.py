@@ -17,9 +17,9 @@ class Cluster:
     """One cluster under a private run folder; the model cache is the user's own."""
 
     def __init__(self, name, settings=(), file=None, env=None):
-        self.name = name
+        self.name = f"{name}-{os.getpid()}"  # of this run: what another run left behind is not met
         self.env = dict(os.environ, **(env or {}))
-        arguments = [BINARY, "up"] + ([file] if file else []) + ["--name", name, "--port", "0", "--detach"]
+        arguments = [BINARY, "up"] + ([file] if file else []) + ["--name", self.name, "--port", "0", "--detach"]
         for setting in settings:
             arguments += ["--set", setting]
         done = subprocess.run(arguments, env=self.env, capture_output=True, text=True, timeout=120)
