@@ -2,7 +2,7 @@
 """Tokenworks `serve` against llama.cpp on the same GGUF file and threads, interleaved in one run.
 
 Needs a Python with llama-cpp-python 0.3.36 built natively from source. Nothing else may run on the machine.
-  python3 bench/peers/llama_cpp.py --model FILE --binary build/cpu-release/bin/tokenworks [--rounds 5] [--threads 2]
+  python3 bench/peers/against_llama_cpp.py --model FILE --binary build/cpu-release/bin/tokenworks [--rounds 5] [--threads 2]
 Writes JSON: medians, ratios, the CPU.
 """
 import argparse
@@ -76,7 +76,7 @@ class Ours:
                                         stdout=subprocess.PIPE, text=True, env=dict(os.environ, TOKENWORKS_HOME=home))
         for line in self.process.stdout:
             if "http://127.0.0.1:" in line:
-                self.port = int(line.split("http://127.0.0.1:")[1].split()[0].strip("/.,"))
+                self.port = int(line.split("http://127.0.0.1:")[1].split("/")[0])
                 break
 
     def complete(self, ids, tokens):
