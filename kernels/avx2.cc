@@ -7,6 +7,7 @@
 
 #include "kernels/attention/attention_avx2.h"
 #include "kernels/matmul/tile_x86.h"
+#include "kernels/rope/rope.h"
 
 namespace tokenworks::kernels {
 namespace {
@@ -102,17 +103,6 @@ void RmsNorm(const float* x, const float* g, int n, float epsilon, float* y) {
   const __m256 r = _mm256_set1_ps(1.0f / std::sqrt(total / static_cast<float>(n) + epsilon));
   for (int i = 0; i < n; i += 8)
     _mm256_storeu_ps(y + i, _mm256_mul_ps(_mm256_mul_ps(_mm256_loadu_ps(x + i), r), _mm256_loadu_ps(g + i)));
-}
-
-void Rope(float* x, int heads, int dim, const float* cosine, const float* sine, bool neighbours) {
-  for (int h = 0; h < heads; ++h, x += dim)
-    for (int i = 0; i < dim / 2; ++i) {
-      float& a = neighbours ? x[2 * i] : x[i];
-      float& b = neighbours ? x[2 * i + 1] : x[i + dim / 2];
-      const float a0 = a, b0 = b;
-      a = std::fma(a0, cosine[i], -(b0 * sine[i]));
-      b = std::fma(a0, sine[i], b0 * cosine[i]);
-    }
 }
 
 void SiluMul(const float* gate, const float* up, int n, float* y) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/kernel_set.h"
+#include "kernels/rope/rope.h"
 #include "kernels/vector_math/f16.h"
 #include "kernels/vector_math/vector_math.h"
 
@@ -150,17 +151,6 @@ void RmsNorm(const float* x, const float* g, int n, float epsilon, float* y) {
   for (int i = 0; i < 8; ++i) lanes[i] += lanes[i + 8];
   const float r = 1.0f / std::sqrt(Tree8(lanes) / static_cast<float>(n) + epsilon);
   for (int i = 0; i < n; ++i) y[i] = (x[i] * r) * g[i];
-}
-
-void Rope(float* x, int heads, int dim, const float* cosine, const float* sine, bool neighbours) {
-  for (int h = 0; h < heads; ++h, x += dim)
-    for (int i = 0; i < dim / 2; ++i) {
-      float& a = neighbours ? x[2 * i] : x[i];
-      float& b = neighbours ? x[2 * i + 1] : x[i + dim / 2];
-      const float a0 = a, b0 = b;
-      a = std::fma(a0, cosine[i], -(b0 * sine[i]));
-      b = std::fma(a0, sine[i], b0 * cosine[i]);
-    }
 }
 
 void SiluMul(const float* gate, const float* up, int n, float* y) {

@@ -7,7 +7,7 @@
 
 namespace tokenworks::kernels {
 
-inline float F16ToF32(uint16_t h) {
+static inline float F16ToF32(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
   const uint32_t exponent = (h >> 10) & 31, mantissa = h & 1023;
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | (mantissa ? (mantissa << 13) | 0x400000u : 0u));
@@ -16,7 +16,7 @@ inline float F16ToF32(uint16_t h) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(value) | sign);
 }
 
-inline uint16_t F32ToF16(float f) {
+static inline uint16_t F32ToF16(float f) {
   const uint32_t bits = std::bit_cast<uint32_t>(f);
   const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000);
   const uint32_t magnitude = bits & 0x7FFFFFFFu;
@@ -30,6 +30,6 @@ inline uint16_t F32ToF16(float f) {
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
 }
 
-inline float Bf16ToF32(uint16_t b) { return std::bit_cast<float>(static_cast<uint32_t>(b) << 16); }
+static inline float Bf16ToF32(uint16_t b) { return std::bit_cast<float>(static_cast<uint32_t>(b) << 16); }
 
 }  // namespace tokenworks::kernels

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elementary functions of the numerics contract: no libm, same bits in scalar and vector form (NUMERICS.md).
+// Static: each body has its own copy, compiled for its own instruction set.
 #pragma once
 
 #include <bit>
@@ -21,16 +22,16 @@ inline constexpr float kLn2 = 0.693147182f;
 // Adding and subtracting it rounds to the nearest even integer for |x| < 2^22.
 inline constexpr float kRoundMagic = 12582912.0f;
 
-inline float RoundToEven(float x) { return (x + kRoundMagic) - kRoundMagic; }
+static inline float RoundToEven(float x) { return (x + kRoundMagic) - kRoundMagic; }
 
-inline float Ex2Reduced(float n, float f) {
+static inline float Ex2Reduced(float n, float f) {
   float p = kEx2Poly[6];
   for (int i = 5; i >= 0; --i) p = std::fma(p, f, kEx2Poly[i]);
   return std::bit_cast<float>(std::bit_cast<int32_t>(p) + (static_cast<int32_t>(n) << 23));
 }
 
 // 2^x: 0 below -100, inf from 128 up, NaN for NaN.
-inline float Ex2(float x) {
+static inline float Ex2(float x) {
   if (x < kEx2Lowest) return 0.0f;
   if (x >= kEx2Highest) return std::numeric_limits<float>::infinity();
   if (x != x) return x;
@@ -39,7 +40,7 @@ inline float Ex2(float x) {
 }
 
 // e^x with a two-constant reduction: relative error 1e-7.
-inline float Exp(float x) {
+static inline float Exp(float x) {
   const float y = x * kLog2eHigh;
   if (y < kEx2Lowest) return 0.0f;
   if (y >= kEx2Highest) return std::numeric_limits<float>::infinity();
@@ -49,7 +50,7 @@ inline float Exp(float x) {
 }
 
 // Natural logarithm of a finite x > 0, in double precision internally (scalar use only).
-inline float Log(float x) {
+static inline float Log(float x) {
   if (!(x > 0.0f)) return x == 0.0f ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
   if (x == std::numeric_limits<float>::infinity()) return x;
   int exponent = 0;
@@ -69,7 +70,7 @@ inline float Log(float x) {
 }
 
 // base^exponent in double for base > 0 (rope frequencies): log by the atanh series, exp by Taylor.
-inline double Pow(double base, double exponent) {
+static inline double Pow(double base, double exponent) {
   const uint64_t bits = std::bit_cast<uint64_t>(base);
   int e = static_cast<int>(bits >> 52) - 1023;
   double m = std::bit_cast<double>((bits & 0x000FFFFFFFFFFFFFull) | 0x3FF0000000000000ull);
@@ -90,7 +91,7 @@ inline double Pow(double base, double exponent) {
 }
 
 // Sine and cosine of a double angle |x| < 2^20 (rope tables): reduction by pi/2, Taylor to the 17th power.
-inline void SinCos(double x, double* sine, double* cosine) {
+static inline void SinCos(double x, double* sine, double* cosine) {
   const double q = x * 0.6366197723675814;
   const double n = static_cast<double>(static_cast<int64_t>(q + (q < 0 ? -0.5 : 0.5)));
   const double r = (x - n * 1.5707963267948966) - n * 6.123233995736766e-17;

@@ -25,7 +25,7 @@ struct GgufValue {
 
 struct GgufTensor {
   std::string name;
-  uint32_t type = 0;              // as GGUF numbers it; one of TensorTypes()
+  uint32_t type = 0;              // as GGUF numbers it; one that kernels::RowBytes knows
   std::vector<uint64_t> dims;     // dims[0] = columns, dims[1] = rows, …
   std::span<const std::byte> data;
   uint64_t columns() const { return dims.empty() ? 1 : dims[0]; }

@@ -11,7 +11,7 @@
 namespace tokenworks::router {
 
 // Send calls `to_worker` on the router's thread; it must not block nor call back (post to the control thread).
-// The worker's thread calls Deliver, hello first. Pausing is ignored: one process shares one fate.
+// The worker's thread calls Deliver, hello first.
 class LocalWorkerLink final : public WorkerLink {
  public:
   explicit LocalWorkerLink(std::function<void(ToWorker)> to_worker) : to_worker_(std::move(to_worker)) {}
@@ -30,10 +30,6 @@ class LocalWorkerLink final : public WorkerLink {
   void Deliver(FromWorker message) {
     std::lock_guard lock(mutex_);
     if (events_.message) events_.message(std::move(message));
-  }
-  void DeliverLost(Status status) {
-    std::lock_guard lock(mutex_);
-    if (events_.lost) events_.lost(std::move(status));
   }
 
  private:

@@ -103,7 +103,6 @@ Status Router::AddWorkerLink(WorkerId worker, WorkerRole role, std::unique_ptr<W
   WorkerLink::Events events;
   events.message = [shell, worker](FromWorker message) {
     shell->Post([shell, worker, m = std::make_shared<FromWorker>(std::move(message))] { shell->core.OnMessage(worker, std::move(*m), Shell::Now()); });
-    return true;
   };
   events.lost = [shell, worker](Status status) { shell->Post([shell, worker, status] { shell->core.OnLost(worker, status, Shell::Now()); }); };
   raw->Start(std::move(events));
@@ -121,8 +120,8 @@ RequestId Router::Submit(GenerationRequest request, std::shared_ptr<TokenSink> s
   return id;
 }
 
-void Router::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t) {
-  shell_->Post([shell = shell_.get(), id, sequence, reason] { shell->core.Cancel(id, sequence, reason, Shell::Now()); });
+void Router::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens) {
+  shell_->Post([shell = shell_.get(), id, sequence, reason, kept_tokens] { shell->core.Cancel(id, sequence, reason, kept_tokens, Shell::Now()); });
 }
 
 void Router::SetRole(WorkerId worker, WorkerRole role, std::function<void(Status)> done) {

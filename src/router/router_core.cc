@@ -91,7 +91,7 @@ void RouterCore::End(Active& a, Status status, TimePoint now) {
   if (status.ok()) ++books_.completed;
   else if (status.code() == StatusCode::kCancelled) ++books_.cancelled;
   else ++books_.failed;
-  for (const SequenceLog& s : a.sequences) metrics_.generation_tokens += s.tokens.size();
+  for (const SequenceLog& s : a.sequences) metrics_.generation_tokens += std::min<size_t>(s.tokens.size(), s.kept);
   metrics_.end_to_end.Observe(now - a.arrived);
   a.summary.status = std::move(status);
   if (a.first_token) a.summary.ttft_ms = Milliseconds(a.first_at - a.arrived);
@@ -99,7 +99,7 @@ void RouterCore::End(Active& a, Status status, TimePoint now) {
   node.mapped().sink->OnEnd(std::move(node.mapped().summary));
 }
 
-void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, TimePoint now) {
+void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens, TimePoint now) {
   const auto it = active_.find(id);
   if (it == active_.end()) return;
   Active& a = it->second;
@@ -112,6 +112,7 @@ void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelRe
   if (sequence.has_value()) {
     if (*sequence >= a.sequences.size() || a.sequences[*sequence].finished) return;
     a.sequences[*sequence].finished = true;
+    a.sequences[*sequence].kept = kept_tokens;
     const bool all = std::all_of(a.sequences.begin(), a.sequences.end(), [](const SequenceLog& s) { return s.finished; });
     if (all) sequence.reset();
     tell();
@@ -216,7 +217,7 @@ void RouterCore::Tick(TimePoint now) {
     if (a.request.deadline <= now) late.push_back(id);
     else if (!a.placed) waiting.push_back(id);
   }
-  for (const RequestId& id : late) Cancel(id, std::nullopt, CancelReason::kDeadline, now);
+  for (const RequestId& id : late) Cancel(id, std::nullopt, CancelReason::kDeadline, kKeepAll, now);
   for (const RequestId& id : waiting) {
     Active& a = active_.at(id);
     if (Place(a, now)) continue;

@@ -23,7 +23,7 @@ class RouterCore {
 
   void AddWorker(const WorkerId& id, WorkerRole role);
   void Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now);
-  void Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, TimePoint now);
+  void Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens, TimePoint now);
   void OnMessage(const WorkerId& id, FromWorker message, TimePoint now);
   void OnLost(const WorkerId& id, const Status& status, TimePoint now);
   void SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done);
@@ -35,6 +35,7 @@ class RouterCore {
   struct SequenceLog {
     std::vector<TokenId> tokens;  // emitted, in order: the truth of what the client has been sent
     bool finished = false;
+    uint32_t kept = kKeepAll;  // of them, what a stop string left: the token counters take no more
   };
   struct Active {
     GenerationRequest request;

@@ -19,17 +19,10 @@ enum class Disaggregate : uint8_t {
 struct RouterOptions {
   std::string model;                // the name that answers to clients
   std::string policy = "least_loaded";
-  WorkerId pinned_prefill, pinned_decode;  // for policy "pinned"
   Disaggregate disaggregate = Disaggregate::kAlways;
   int context_length = 0;           // the model's; workers may lower it; 0 = only they decide
   int waiting_max = 512;            // requests without a first token; over it ResourceExhausted
   Duration worker_wait_max = std::chrono::seconds(10);     // for a worker that is due back
-  Duration worker_silence_max = std::chrono::seconds(10);  // without any message a worker counts as lost
-  int sequences_max = 128;          // n of one request
-  int placements_max = 3;           // of one request that workers refuse before its first token
-  int decisions_kept = 1024;
-  uint64_t seed = 0;                // of drawn seeds and of random placement; 0 = from the system
-  uint32_t instance = 0;            // upper bits of request ids; 0 = from the system
 };
 
 // "always" or "never"; InvalidArgument otherwise ("auto" is named as not available yet).

@@ -91,7 +91,7 @@ int Scheduler::State::ChunkLimit() const {
 
 // Gives a waiting sequence its blocks; false when the pool cannot hold it now.
 bool Scheduler::State::Admit(Resident& r, Sequence& s, TimePoint now) {
-  const int cached = MatchPrefix(r, s, r.use);
+  const int cached = MatchPrefix(s, r.use);
   const int wanted = BlocksFor(s.total()) - static_cast<int>(s.blocks.size());
   const bool alone = running.empty();
   if (wanted + (alone ? 0 : 1) > pool.available() || !Grow(r, s, s.total())) {

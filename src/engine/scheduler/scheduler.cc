@@ -72,19 +72,6 @@ void Scheduler::EndHandoff(RequestId request, Status status, TimePoint now) {
   st.End(*r, std::move(status), now, handed_off);
 }
 
-void Scheduler::Requeue(RequestId request, TimePoint now) {
-  (void)now;
-  State& st = *state_;
-  Resident* r = st.Find(request);
-  if (r == nullptr || r->ending) return;
-  r->granted = false;
-  r->wanted_reservation = false;
-  if (r->prompt_done) {  // its blocks are complete and held: only a new reservation is needed
-    r->wanted_reservation = true;
-    st.output.wants_reservation.push_back(request);
-  }
-}
-
 StatusOr<Reservation> Scheduler::Reserve(GenerationRequest request, TimePoint now) {
   State& st = *state_;
   TW_RETURN_IF_ERROR(CheckFits(request, st.options.context_length, st.options.kv_blocks));
@@ -96,7 +83,7 @@ StatusOr<Reservation> Scheduler::Reserve(GenerationRequest request, TimePoint no
   r.use = Use::kReserved;
   Sequence& s = r.sequences[0];
   Reservation reservation;
-  reservation.cached_blocks = st.MatchPrefix(r, s, r.use);
+  reservation.cached_blocks = st.MatchPrefix(s, r.use);
   // The prompt's blocks and one to decode into, unless that is already the whole pool.
   const int positions = std::min((st.BlocksFor(s.total()) + 1) * kBlockTokens, st.options.kv_blocks * kBlockTokens);
   if (!st.Grow(r, s, positions)) {
@@ -120,7 +107,7 @@ void Scheduler::Activate(RequestId request, const std::vector<SampledToken>& fir
   r->prompt_done = r->has_started = true;
   r->started = r->first_token = now;
   leader.computed = leader.total();
-  st.RegisterFullBlocks(*r, leader);
+  st.RegisterFullBlocks(leader);
   const std::vector<BlockId> table(leader.blocks.begin(), leader.blocks.begin() + st.BlocksFor(leader.computed));
   const int computed = leader.computed;
   for (Sequence& s : r->sequences) {
@@ -184,7 +171,7 @@ void Scheduler::Complete(const StepResult& result, TimePoint now) {
     const int prompt_rows = std::clamp(static_cast<int>(r.request.prompt.size()) - s.computed, 0, item.rows);
     st.prompt_tokens_computed += std::max(0, prompt_rows - again);
     s.computed += item.rows;
-    st.RegisterFullBlocks(r, s);
+    st.RegisterFullBlocks(s);
     if (item.samples && !r.prompt_done) {
       r.prompt_done = true;
       r.first_token = now;

@@ -77,8 +77,6 @@ class Scheduler {
   PlannedPush Grant(RequestId request, int cached_blocks, TimePoint now);
   // Ends the request on this side: after the peer's ack (ok), or with the failure. Blocks become cached or free.
   void EndHandoff(RequestId request, Status status, TimePoint now);
-  // Sends a granted or refused hand-off request back to the queue (a new reservation is wanted).
-  void Requeue(RequestId request, TimePoint now);
 
   // Decode side. ResourceExhausted: not now (try again when blocks free up); InvalidArgument: never.
   StatusOr<Reservation> Reserve(GenerationRequest request, TimePoint now);

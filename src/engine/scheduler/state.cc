@@ -56,7 +56,7 @@ void Scheduler::State::ReleaseBlocks(Resident& r, Sequence& s) {
   s.last_key = kv_index::RootKey(options.model_fingerprint, r.request.adapter, r.request.tenant, r.request.cache_salt);
 }
 
-int Scheduler::State::MatchPrefix(Resident& r, Sequence& s, Use use) {
+int Scheduler::State::MatchPrefix(Sequence& s, Use use) {
   if (!options.prefix_cache) return 0;
   const int most = (s.total() - 1) / kBlockTokens;
   while (s.registered < most) {
@@ -69,12 +69,10 @@ int Scheduler::State::MatchPrefix(Resident& r, Sequence& s, Use use) {
     ++s.registered;
   }
   s.computed = s.registered * kBlockTokens;
-  (void)r;
   return s.registered;
 }
 
-void Scheduler::State::RegisterFullBlocks(Resident& r, Sequence& s) {
-  (void)r;
+void Scheduler::State::RegisterFullBlocks(Sequence& s) {
   if (!options.prefix_cache) return;
   for (; (s.registered + 1) * kBlockTokens <= s.computed; ++s.registered) {
     s.last_key = kv_index::ChildKey(s.last_key, std::span(s.tokens).subspan(static_cast<size_t>(s.registered) * kBlockTokens, kBlockTokens));

@@ -55,13 +55,13 @@ struct Scheduler::State {
   // Blocks of one sequence back to the pool.
   void ReleaseBlocks(Resident& r, Sequence& s);
   // Leading blocks that the prefix cache holds, as a held block table; at most (total - 1) / 16.
-  int MatchPrefix(Resident& r, Sequence& s, kv_cache::Use use);
-  void RegisterFullBlocks(Resident& r, Sequence& s);
+  int MatchPrefix(Sequence& s, kv_cache::Use use);
+  void RegisterFullBlocks(Sequence& s);
   // Takes new blocks until the table covers `positions`; false (and nothing taken) when the pool cannot.
   bool Grow(Resident& r, Sequence& s, int positions);
   int BlocksFor(int positions) const { return (positions + kBlockTokens - 1) / kBlockTokens; }
 
-  // Appends a sampled token; true when the sequence has ended with it.
+  // Appends a sampled token and says why the sequence has ended with it (kNone: it has not).
   FinishReason Append(Resident& r, Sequence& s, const SampledToken& token);
   void FinishSequence(Resident& r, Sequence& s);
   void EndIfFinished(Resident& r, TimePoint now);

@@ -56,10 +56,10 @@ class Evaluator {
         Set(node, text);
         return Flow::kNormal;
       }
-      case NodeKind::kMacro: scopes_.back()[node.name] = Macro(node, ""); return Flow::kNormal;
+      case NodeKind::kMacro: scopes_.back()[node.name] = Macro(node); return Flow::kNormal;
       case NodeKind::kCallBlock: {
         Scoped([&] {
-          scopes_.back()["caller"] = Macro(node, "caller");
+          scopes_.back()["caller"] = Macro(node);
           *out += ToText(Eval(*node.children[0]));
         });
         return Flow::kNormal;
@@ -139,7 +139,7 @@ class Evaluator {
   }
 
   // A macro sees its own parameters and the globals as they are when it is called.
-  Value Macro(const Node& node, const std::string&) {
+  Value Macro(const Node& node) {
     return Function([this, &node](const Arguments& arguments) -> Value {
       if (++call_depth_ > kMaxCallDepth) throw TemplateError("macros call each other too deeply");
       Text out;
@@ -167,10 +167,7 @@ class Evaluator {
     Count(node);
     switch (node.kind) {
       case NodeKind::kConstant: return node.constant;
-      case NodeKind::kName: {
-        Value v = Lookup(node.name);
-        return v;
-      }
+      case NodeKind::kName: return Lookup(node.name);
       case NodeKind::kList: {
         List out;
         for (const NodePtr& child : node.children) out.push_back(Eval(*child));
