@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TOKENWORKS_BIN", str(ROOT / "build/cpu-release/bin/tokenworks"))
@@ -36,6 +37,16 @@ class Cluster:
 
     def status(self):
         return json.loads(self.command("status", "--json").stdout)
+
+    def settled_status(self, handoffs):
+        """The status once the workers, which report every 100 ms, have told of the end of that many hand-offs."""
+        deadline = time.monotonic() + 10
+        while True:
+            status = self.status()
+            seen = status["handoff"]
+            if seen["completed"] + seen["failed"] >= handoffs or time.monotonic() > deadline:
+                return status
+            time.sleep(0.05)
 
     def request(self, method, path, body=None, headers=None, timeout=90):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)

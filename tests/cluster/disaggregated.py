@@ -31,7 +31,7 @@ def counters_and_bytes():
             status, body = c.post("/v1/completions", {**LONG, "prompt": p})
             assert status == 200, body
             check(f"path of a {len(p)}-token prompt", body["timings"]["path"] == "disaggregated", body["timings"])
-        status = c.status()
+        status = c.settled_status(len(prompts))
         workers = {w["id"]: w for w in status["workers"]}
         check("two processes", len({w["pid"] for w in status["workers"]}) == 2, [(w["id"], w["pid"], w["role"]) for w in status["workers"]])
         decode = workers["decode-0"]
@@ -65,7 +65,7 @@ def flipped_bit():
         with cluster("flip", settings) as c:
             status, answer = c.post("/v1/completions", body)
             assert status == 200, answer
-            return answer["choices"][0]["logprobs"]["token_logprobs"], c.status()["handoff"]
+            return answer["choices"][0]["logprobs"]["token_logprobs"], c.settled_status(1)["handoff"]
 
     clean, _ = logprobs([])
     unchecked, _ = logprobs(["kv_transfer.checksum=false", "kv_transfer.test_flip_bit=true"])
