@@ -14,7 +14,8 @@ class WorkerLink {
  public:
   // Called from any thread, never two at once, never inside Send. The first message of a connection has `hello`.
   struct Events {
-    std::function<void(FromWorker)> message;
+    // False asks the link to pause: it hands out nothing more until Resume (no message is lost).
+    std::function<bool(FromWorker)> message;
     // The connection that said hello is gone; nothing of it comes later.
     std::function<void(Status)> lost;
   };
@@ -25,6 +26,7 @@ class WorkerLink {
   virtual void Stop() = 0;
   // Never blocks. Without a connection the message is dropped: the router hears `lost` and decides.
   virtual void Send(ToWorker message) = 0;
+  virtual void Resume() {}
 };
 
 }  // namespace tokenworks

@@ -138,6 +138,7 @@ struct WorkerReport {
   uint64_t generation_tokens = 0;
   uint64_t preemptions = 0;
   uint64_t handoffs_started = 0, handoffs_completed = 0, handoffs_failed = 0;
+  uint64_t handoffs_recomputed = 0;  // started again because their KV arrived damaged twice
   uint64_t handoff_bytes = 0;         // first sends of KV blocks
   uint64_t handoff_bytes_resent = 0;  // after a bad checksum
   std::vector<WireReport> wires;

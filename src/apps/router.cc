@@ -9,7 +9,7 @@
 #include "launch/run_folder.h"
 #include "launch/supervisor.h"
 #include "platform/base/str_cat.h"
-#include "router/socket_worker_link.h"
+#include "platform/rpc/worker_stream_client.h"
 
 namespace tokenworks::apps {
 namespace {
@@ -21,7 +21,7 @@ Status AddWorkers(const launch::ClusterConfig& config, const launch::RunFolder& 
   for (const auto& [role, replicas] : pools)
     for (int i = 0; i < replicas; ++i) {
       const std::string id = StrCat(WorkerRoleName(role), "-", i);
-      TW_RETURN_IF_ERROR(router.AddWorkerLink(id, role, std::make_unique<router::SocketWorkerLink>(folder.WorkerSocket(id))));
+      TW_RETURN_IF_ERROR(router.AddWorkerLink(id, role, std::make_unique<rpc::WorkerStreamClient>(rpc::WorkerStreamClientOptions{folder.WorkerSocket(id)})));
     }
   return OkStatus();
 }

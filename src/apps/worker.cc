@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // worker: one worker process of a cluster.
+#include <atomic>
 #include <cstdio>
-#include <memory>
-#include <mutex>
-#include <vector>
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
@@ -11,8 +9,7 @@
 #include "apps/worker_setup.h"
 #include "launch/run_folder.h"
 #include "launch/supervisor.h"
-#include "platform/base/framed_socket.h"
-#include "platform/base/worker_messages.h"
+#include "platform/rpc/worker_stream_service.h"
 
 namespace tokenworks::apps {
 namespace {
@@ -22,32 +19,16 @@ Status Serve(const std::string& run, const std::string& id, const std::string& r
   TW_ASSIGN_OR_RETURN(const launch::ClusterConfig config, folder.LoadConfig());
   TW_ASSIGN_OR_RETURN(const WorkerRole role, ParseRole(role_name));
   TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, PoolOf(config, role)));
-  // One router stream at a time; a newer one replaces it and hears hello first.
-  std::mutex mutex;
-  std::shared_ptr<base::FramedSocket> stream;
-  std::vector<std::shared_ptr<base::FramedSocket>> old;
+  std::atomic<rpc::WorkerStreamServer*> stream = nullptr;  // what is said before it listens, nobody waits for
   TW_ASSIGN_OR_RETURN(auto worker, worker::Worker::Create(MakeWorkerOptions(config, id, role, folder.PeerSocket(id)), std::move(executor), [&](FromWorker message) {
-                        std::lock_guard lock(mutex);
-                        if (stream) stream->Send(base::Encode(message));
+                        if (rpc::WorkerStreamServer* s = stream) s->Send(message);
                       }));
-  TW_ASSIGN_OR_RETURN(auto listener, base::FramedListener::Start(folder.WorkerSocket(id), [&](base::UniqueFd fd) {
-                        auto next = std::make_shared<base::FramedSocket>(std::move(fd));
-                        FromWorker hello;
-                        hello.hello = worker->hello();
-                        std::lock_guard lock(mutex);
-                        if (stream) old.push_back(stream);
-                        stream = next;
-                        stream->Send(base::Encode(hello));
-                        stream->Start(
-                            [&](std::string bytes, base::UniqueFd) {
-                              if (auto message = base::Decode<ToWorker>(bytes); message.ok()) worker->Post(std::move(*message));
-                            },
-                            [] {});
-                      }));
+  TW_ASSIGN_OR_RETURN(const auto server, rpc::WorkerStreamServer::Start(folder.WorkerSocket(id), {[&] { return worker->hello(); }, [&](ToWorker message) { worker->Post(std::move(message)); }}));
+  stream = server.get();
   std::printf("worker %s: role %s, %d KV blocks, context %d\n", id.c_str(), role_name.c_str(), worker->hello().kv_blocks, worker->hello().context_length);
   std::fflush(stdout);
   WaitForStop();
-  listener.reset();
+  server->Stop();
   worker->Stop();
   return OkStatus();
 }

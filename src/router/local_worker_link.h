@@ -11,7 +11,7 @@
 namespace tokenworks::router {
 
 // Send calls `to_worker` on the router's thread; it must not block nor call back (post to the control thread).
-// The worker's thread calls Deliver, hello first.
+// The worker's thread calls Deliver, hello first. Pausing is ignored: one process shares one fate.
 class LocalWorkerLink final : public WorkerLink {
  public:
   explicit LocalWorkerLink(std::function<void(ToWorker)> to_worker) : to_worker_(std::move(to_worker)) {}

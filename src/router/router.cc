@@ -15,7 +15,14 @@
 namespace tokenworks::router {
 namespace {
 constexpr auto kTickEvery = std::chrono::milliseconds(100);
-}
+constexpr int kInboxMessagesMax = 256;  // of one worker, not yet handled
+
+// What one worker has in the router's inbox.
+struct Inbox {
+  int messages = 0;
+  bool paused = false;
+};
+}  // namespace
 
 StatusOr<Disaggregate> ParseDisaggregate(std::string_view name) {
   if (name == "always") return Disaggregate::kAlways;
@@ -40,6 +47,25 @@ struct Router::Shell {
     changed.notify_one();
   }
 
+  // False when this worker's share of the inbox is full: its link pauses until half of it is done.
+  bool PostFromWorker(const WorkerId& worker, FromWorker message) {
+    std::lock_guard lock(mutex);
+    Inbox& inbox = inboxes[worker];
+    tasks.push_back([this, worker, &inbox, m = std::make_shared<FromWorker>(std::move(message))] {
+      core.OnMessage(worker, std::move(*m), Now());
+      if (TookFrom(inbox)) links.at(worker)->Resume();
+    });
+    changed.notify_one();
+    inbox.paused = ++inbox.messages >= kInboxMessagesMax;
+    return !inbox.paused;
+  }
+
+  bool TookFrom(Inbox& inbox) {
+    std::lock_guard lock(mutex);
+    --inbox.messages;
+    return inbox.messages <= kInboxMessagesMax / 2 && std::exchange(inbox.paused, false);
+  }
+
   void Loop() {
     TimePoint ticked{};
     while (true) {
@@ -61,6 +87,7 @@ struct Router::Shell {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::function<void()>> tasks;
+  std::map<WorkerId, Inbox> inboxes;  // under mutex; entries stay
   bool stopping = false;
   std::map<WorkerId, std::unique_ptr<WorkerLink>> links;  // router thread
   std::string http, grpc;                                 // router thread
@@ -101,9 +128,7 @@ Status Router::AddWorkerLink(WorkerId worker, WorkerRole role, std::unique_ptr<W
     shell->links[worker] = std::move(*link);
   });
   WorkerLink::Events events;
-  events.message = [shell, worker](FromWorker message) {
-    shell->Post([shell, worker, m = std::make_shared<FromWorker>(std::move(message))] { shell->core.OnMessage(worker, std::move(*m), Shell::Now()); });
-  };
+  events.message = [shell, worker](FromWorker message) { return shell->PostFromWorker(worker, std::move(message)); };
   events.lost = [shell, worker](Status status) { shell->Post([shell, worker, status] { shell->core.OnLost(worker, status, Shell::Now()); }); };
   raw->Start(std::move(events));
   return OkStatus();

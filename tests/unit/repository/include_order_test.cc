@@ -44,7 +44,7 @@ struct Fence {
   const char* include;
   const char* folder;
 };
-constexpr Fence kFences[] = {{"<CLI/", "src/apps/"}, {"<boost/asio", "src/platform/http/"}, {"<grpcpp/", "src/platform/rpc/"}};
+constexpr Fence kFences[] = {{"<CLI/", "src/apps/"}, {"<boost/asio", "src/platform/http/"}, {"<grpcpp/", "src/platform/rpc/"}, {"<grpcpp/", "src/frontend/grpc/"}};
 
 TEST(Repository, IncludesGoDownOnly) {
   int files = 0;
