@@ -6,6 +6,7 @@
 
 #include "apps/text_setup.h"
 #include "engine/model/model_config.h"
+#include "frontend/grpc/inference_server.h"
 #include "frontend/openai_http/frontend.h"
 #include "platform/base/str_cat.h"
 #include "platform/http/server.h"
@@ -75,6 +76,15 @@ class RouterBackend final : public openai_http::Backend {
   router::Router& router_;
 };
 
+StatusOr<std::unique_ptr<grpc_frontend::InferenceServer>> StartGrpc(const launch::ClusterConfig& config, router::Router& router, const text::Tokenizer& tokenizer) {
+  grpc_frontend::InferenceServerOptions options;
+  options.host = config.grpc_host == "localhost" ? "127.0.0.1" : config.grpc_host;
+  options.port = config.grpc_port;
+  options.model = config.model_name;
+  options.ready = [&router](std::function<void(bool)> done) { router.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(s.ready); }); };
+  return grpc_frontend::InferenceServer::Start(std::move(options), router, tokenizer);
+}
+
 }  // namespace
 
 struct FrontEnds::Parts {
@@ -83,14 +93,16 @@ struct FrontEnds::Parts {
   std::unique_ptr<RouterBackend> backend;
   std::unique_ptr<openai_http::OpenAiFrontend> openai;
   std::unique_ptr<http::Server> server;
+  std::unique_ptr<grpc_frontend::InferenceServer> grpc;
 };
 
 FrontEnds::FrontEnds(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 FrontEnds::~FrontEnds() {
   parts_->server->Shutdown(kDrainPatience);
+  parts_->grpc->Stop();
 }
 int FrontEnds::http_port() const { return parts_->server->port(); }
-int FrontEnds::grpc_port() const { return 0; }
+int FrontEnds::grpc_port() const { return parts_->grpc->port(); }
 
 StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfig& config, router::Router& router) {
   auto p = std::make_unique<Parts>();
@@ -114,7 +126,8 @@ StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfi
   p->server = std::make_unique<http::Server>(std::move(server));
   p->openai->Register(*p->server);
   TW_RETURN_IF_ERROR(p->server->Start());
-  router.SetAddresses(StrCat("http://", config.http_host, ":", p->server->port()), "");
+  TW_ASSIGN_OR_RETURN(p->grpc, StartGrpc(config, router, *p->tokenizer));
+  router.SetAddresses(StrCat("http://", config.http_host, ":", p->server->port()), StrCat(config.grpc_host, ":", p->grpc->port()));
   return std::unique_ptr<FrontEnds>(new FrontEnds(std::move(p)));
 }
 

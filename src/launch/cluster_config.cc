@@ -172,8 +172,11 @@ Status Validate(const ClusterConfig& c) {
   if (c.prefill.replicas + c.decode.replicas + c.mixed.replicas == 0) return absl::InvalidArgumentError("pools: no worker at all; set pools.mixed.replicas or prefill and decode");
   if (c.disaggregate == "always" && c.mixed.replicas == 0 && (c.prefill.replicas == 0 || c.decode.replicas == 0))
     return absl::InvalidArgumentError("router.disaggregate always needs at least one prefill and one decode worker (pools.prefill.replicas, pools.decode.replicas)");
-  const bool loopback = c.http_host == "localhost" || c.http_host.rfind("127.", 0) == 0 || c.http_host == "::1";
-  if (!loopback && !c.insecure) return absl::InvalidArgumentError(StrCat("http.host ", c.http_host, " is not loopback and there are no API keys yet: add --insecure (security.insecure: true) if that is meant"));
+  for (const auto& [key, host] : {std::pair("http.host", c.http_host), std::pair("grpc.host", c.grpc_host)}) {
+    const bool loopback = host == "localhost" || host.rfind("127.", 0) == 0 || host == "::1";
+    if (loopback || c.insecure) continue;
+    return absl::InvalidArgumentError(StrCat(key, " ", host, " is not loopback and there are no API keys yet: add --insecure (security.insecure: true) if that is meant"));
+  }
   return OkStatus();
 }
 

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "frontend/openai_http/choice.h"
+#include "frontend/openai_http/completion_request.h"
+#include "token_stream/choice.h"
 #include "tokenworks/token_sink.h"
 
 namespace tokenworks::openai_http {
@@ -13,6 +14,10 @@ namespace tokenworks::openai_http {
 struct Usage {
   size_t prompt = 0, completion = 0, cached = 0;
 };
+
+using token_stream::Choice;
+using token_stream::OutputToken;
+using token_stream::Piece;
 
 struct WholeChoice {
   std::string text;

@@ -31,7 +31,7 @@ Turn::Turn(TurnInputs inputs, const text::Tokenizer& tokenizer, Backend& backend
       ended_(in_.prompts.size()),
       summaries_(in_.prompts.size()),
       tokenizer_(tokenizer) {
-  for (uint32_t i = 0; i < begun_.size(); ++i) choices_.emplace_back(i, tokenizer_, in_.request);
+  for (uint32_t i = 0; i < begun_.size(); ++i) choices_.emplace_back(i, tokenizer_, in_.request.stops, in_.request.include_stop);
   if (!in_.request.stream) contents_.resize(choices_.size());
 }
 

@@ -5,11 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "frontend/openai_http/completion_request.h"
 #include "text/detokenizer.h"
 #include "tokenworks/token_delta.h"
 
-namespace tokenworks::openai_http {
+namespace tokenworks::token_stream {
 
 struct OutputToken {
   SampledToken sampled;
@@ -24,9 +23,10 @@ struct Piece {
   bool stopped_by_text = false;  // the worker does not know yet
 };
 
+// Borrows the tokenizer.
 class Choice {
  public:
-  Choice(uint32_t index, const text::Tokenizer& tokenizer, const CompletionRequest& request);
+  Choice(uint32_t index, const text::Tokenizer& tokenizer, std::vector<std::string> stops, bool include_stop);
 
   // Nothing more comes once finished.
   Piece Push(const TokenDelta& delta);
@@ -44,4 +44,4 @@ class Choice {
   size_t count_ = 0, code_points_ = 0;
 };
 
-}  // namespace tokenworks::openai_http
+}  // namespace tokenworks::token_stream

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontend/openai_http/choice.h"
+#include "token_stream/choice.h"
 
 #include <algorithm>
 
-namespace tokenworks::openai_http {
+namespace tokenworks::token_stream {
 namespace {
 
 size_t CodePoints(std::string_view text) {
@@ -12,8 +12,8 @@ size_t CodePoints(std::string_view text) {
 
 }  // namespace
 
-Choice::Choice(uint32_t index, const text::Tokenizer& tokenizer, const CompletionRequest& request)
-    : index_(index), detokenizer_(tokenizer), stops_(request.stops, request.include_stop) {}
+Choice::Choice(uint32_t index, const text::Tokenizer& tokenizer, std::vector<std::string> stops, bool include_stop)
+    : index_(index), detokenizer_(tokenizer), stops_(std::move(stops), include_stop) {}
 
 Piece Choice::Push(const TokenDelta& delta) {
   Piece piece;
@@ -41,4 +41,4 @@ Piece Choice::Push(const TokenDelta& delta) {
   return piece;
 }
 
-}  // namespace tokenworks::openai_http
+}  // namespace tokenworks::token_stream
