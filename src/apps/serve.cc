@@ -24,7 +24,7 @@ Status Serve(const launch::ClusterConfig& config) {
     if (worker) worker->Post(std::move(message));
   });
   router::LocalWorkerLink* link = owned.get();
-  TW_ASSIGN_OR_RETURN(worker, worker::Worker::Create(MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, ""), std::move(executor), [link](FromWorker message) { link->Deliver(std::move(message)); }));
+  TW_ASSIGN_OR_RETURN(worker, worker::Worker::Create(MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, ""), std::move(executor), nullptr, [link](FromWorker message) { link->Deliver(std::move(message)); }));
   TW_RETURN_IF_ERROR(router->AddWorkerLink("mixed-0", WorkerRole::kMixed, std::move(owned)));
   FromWorker hello;
   hello.hello = worker->hello();

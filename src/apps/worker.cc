@@ -9,6 +9,7 @@
 #include "apps/worker_setup.h"
 #include "launch/run_folder.h"
 #include "launch/supervisor.h"
+#include "kv_transfer/transport/shm/shm_transport.h"
 #include "platform/rpc/worker_stream_service.h"
 
 namespace tokenworks::apps {
@@ -20,7 +21,7 @@ Status Serve(const std::string& run, const std::string& id, const std::string& r
   TW_ASSIGN_OR_RETURN(const WorkerRole role, ParseRole(role_name));
   TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, PoolOf(config, role)));
   std::atomic<rpc::WorkerStreamServer*> stream = nullptr;  // what is said before it listens, nobody waits for
-  TW_ASSIGN_OR_RETURN(auto worker, worker::Worker::Create(MakeWorkerOptions(config, id, role, folder.PeerSocket(id)), std::move(executor), [&](FromWorker message) {
+  TW_ASSIGN_OR_RETURN(auto worker, worker::Worker::Create(MakeWorkerOptions(config, id, role, folder.PeerSocket(id)), std::move(executor), std::make_unique<kv_transfer::ShmTransport>(), [&](FromWorker message) {
                         if (rpc::WorkerStreamServer* s = stream) s->Send(message);
                       }));
   TW_ASSIGN_OR_RETURN(const auto server, rpc::WorkerStreamServer::Start(folder.WorkerSocket(id), {[&] { return worker->hello(); }, [&](ToWorker message) { worker->Post(std::move(message)); }}));

@@ -40,8 +40,8 @@ worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, con
   options.peer_socket_path = peer_socket;
   options.model = config.model_name;
   options.handoff.checksums = config.checksum;
-  options.handoff.ring_bytes = config.ring_bytes;
-  options.handoff.fault.flip_bit = config.test_flip_bit;
+  options.handoff.staging_bytes = config.ring_bytes;
+  options.handoff.fault.flips = config.test_flip_bits;
   options.chunk_tokens_max = config.chunk_tokens;
   options.step_rows_max = std::max(512, config.chunk_tokens);
   options.step_target = std::chrono::microseconds(static_cast<int64_t>(config.step_target_ms * 1000));

@@ -31,7 +31,7 @@ struct ClusterConfig {
   std::string wire = "auto";
   bool checksum = true;
   uint64_t ring_bytes = 32u << 20;
-  bool test_flip_bit = false;
+  int test_flip_bits = 0;
   int chunk_tokens = 512;
   double step_target_ms = 50;
   bool prefix_cache = true;

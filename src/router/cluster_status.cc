@@ -35,7 +35,7 @@ nlohmann::ordered_json ToJson(const ClusterStatus& s) {
       wires.push_back({{"from", w.hello.worker}, {"to", wire.to}, {"wire", wire.wire}, {"gigabytes_per_second", wire.gigabytes_per_second}});
   }
   const HandoffTotals& h = s.handoff;
-  out["handoff"] = {{"started", h.started}, {"completed", h.completed}, {"failed", h.failed}, {"fallback", h.fallback}, {"bytes", h.bytes}, {"bytes_resent", h.bytes_resent}, {"wires", wires}};
+  out["handoff"] = {{"started", h.started}, {"completed", h.completed}, {"failed", h.failed}, {"recomputed", h.recomputed}, {"fallback", h.fallback}, {"bytes", h.bytes}, {"bytes_resent", h.bytes_resent}, {"wires", wires}};
   out["planner"] = {{"mode", "off"}, {"moves", 0}, {"last_move", nullptr}};
   return out;
 }

@@ -28,7 +28,7 @@ struct WorkerStatus {
 };
 
 struct HandoffTotals {
-  uint64_t started = 0, completed = 0, failed = 0, fallback = 0, bytes = 0, bytes_resent = 0;
+  uint64_t started = 0, completed = 0, failed = 0, recomputed = 0, fallback = 0, bytes = 0, bytes_resent = 0;
 };
 
 // Seconds; cumulative as Prometheus wants them is the printer's business.

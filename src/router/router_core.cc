@@ -190,6 +190,7 @@ void RouterCore::OnLost(const WorkerId& id, const Status& status, TimePoint now)
   w.status.error = std::string(status.message());
   const WorkerReport& r = w.status.report;
   dead_workers_.started += r.handoffs_started, dead_workers_.completed += r.handoffs_completed, dead_workers_.failed += r.handoffs_failed;
+  dead_workers_.recomputed += r.handoffs_recomputed;
   dead_workers_.bytes += r.handoff_bytes, dead_workers_.bytes_resent += r.handoff_bytes_resent;
   w.status.report = {};
   std::vector<RequestId> hit;
@@ -243,6 +244,7 @@ ClusterStatus RouterCore::Snapshot() const {
     s.workers.push_back(w.status);
     const WorkerReport& r = w.status.report;
     s.handoff.started += r.handoffs_started, s.handoff.completed += r.handoffs_completed, s.handoff.failed += r.handoffs_failed;
+    s.handoff.recomputed += r.handoffs_recomputed;
     s.handoff.bytes += r.handoff_bytes, s.handoff.bytes_resent += r.handoff_bytes_resent;
   }
   const bool local = options_.disaggregate == Disaggregate::kNever;

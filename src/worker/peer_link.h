@@ -4,18 +4,17 @@
 
 #include <memory>
 
-#include "kv_transfer/peer_messages.h"
-#include "kv_transfer/ring.h"
-#include "platform/base/framed_socket.h"
+#include "kv_transfer/transport.h"
+#include "tokenworks/status.h"
 
 namespace tokenworks::worker {
 
 struct PeerLink {
-  std::unique_ptr<base::FramedSocket> socket;
-  std::unique_ptr<kv_transfer::Ring> ring;
-  WorkerId worker;       // the other end
-  bool accepted = false;  // the handshake is done
-  bool Send(kv_transfer::PeerMessage message, int fd = -1) { return socket->Send(kv_transfer::EncodePeer(std::move(message)), fd); }
+  std::shared_ptr<kv_transfer::PeerConnection> connection;
+  WorkerId worker;            // the other end
+  Incarnation incarnation = 0;
+  bool accepted = false;      // decode side: the handshake is done
+  Status refusal;             // prefill side: why the decode worker refused the handshake
 };
 
 }  // namespace tokenworks::worker

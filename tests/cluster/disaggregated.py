@@ -68,10 +68,17 @@ def flipped_bit():
             return answer["choices"][0]["logprobs"]["token_logprobs"], c.settled_status(1)["handoff"]
 
     clean, _ = logprobs([])
-    unchecked, _ = logprobs(["kv_transfer.checksum=false", "kv_transfer.test_flip_bit=true"])
-    checked, handoff = logprobs(["kv_transfer.test_flip_bit=true"])
+    unchecked, _ = logprobs(["kv_transfer.checksum=false", "kv_transfer.test_flip_bits=1"])
+    checked, handoff = logprobs(["kv_transfer.test_flip_bits=1"])
     check("flipped bit without checksums changes logprobs", clean[0] == unchecked[0] and clean != unchecked, (clean[:4], unchecked[:4]))
     check("flipped bit with checksums is repaired", clean == checked and handoff.get("bytes_resent", 0) > 0, handoff)
+    recomputed, handoff = logprobs(["kv_transfer.test_flip_bits=2"])
+    check("damaged twice: recomputed, same logprobs", clean == recomputed and handoff["recomputed"] == 1 and handoff["failed"] == 0, handoff)
+    with cluster("flip", ["kv_transfer.test_flip_bits=4"]) as c:
+        status, answer = c.post("/v1/completions", body)
+        check("damaged for good: one clear error", status == 500 and "damaged" in answer["error"]["message"], (status, answer))
+        kv = [w["kv"] for w in c.settled_status(1)["workers"]]
+        check("… and no block is kept", all(k["leaked"] == k["reserved"] == k["sending"] == k["active"] == 0 for k in kv), kv)
 
 
 if __name__ == "__main__":

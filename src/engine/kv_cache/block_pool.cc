@@ -27,6 +27,7 @@ std::optional<BlockId> BlockPool::Allocate(Use use) {
 }
 
 void BlockPool::Forget(BlockId block) {
+  if (!blocks_[block].key) return;
   by_key_.erase(*blocks_[block].key);
   blocks_[block].key.reset();
 }

@@ -39,6 +39,8 @@ class BlockPool {
   // Names the content of a held, fully computed block. Keeps the older block when the key is known already.
   void Register(BlockId block, const kv_index::BlockKey& key);
   std::optional<BlockId> Find(const kv_index::BlockKey& key) const;
+  // The content has no name any more: nobody finds it, and a held block becomes free with its last holder.
+  void Forget(BlockId block);
 
   // Everything but `leaked`.
   KvCounts Counts() const;
@@ -50,7 +52,6 @@ class BlockPool {
     std::optional<kv_index::BlockKey> key;
     std::list<BlockId>::iterator lru;
   };
-  void Forget(BlockId block);
 
   std::vector<Block> blocks_;
   std::vector<BlockId> free_;

@@ -54,7 +54,8 @@ PlannedPush Scheduler::Grant(RequestId request, int cached_blocks, TimePoint now
   if (r == nullptr || r->ending) return push;
   r->granted = true;
   r->first_push = cached_blocks;
-  Sequence& leader = r->sequences[0];
+  const auto waiting = std::find_if(r->sequences.begin(), r->sequences.end(), [](const Sequence& s) { return s.phase == SequencePhase::kWaiting; });
+  Sequence& leader = waiting == r->sequences.end() ? r->sequences[0] : *waiting;
   // What is computed already: everything when the prompt is done, cached prefix blocks before it has begun.
   const int ready = r->prompt_done ? st.BlocksFor(static_cast<int>(r->request.prompt.size())) : 0;
   for (int i = cached_blocks; i < ready; ++i) push.blocks.emplace_back(i, leader.blocks[i]);
@@ -70,6 +71,31 @@ void Scheduler::EndHandoff(RequestId request, Status status, TimePoint now) {
   const bool more = std::any_of(r->sequences.begin(), r->sequences.end(), [](const Sequence& s) { return !s.stopping && s.phase != SequencePhase::kFinished; });
   const bool handed_off = status.ok() && r->prompt_done && more;
   st.End(*r, std::move(status), now, handed_off);
+}
+
+void Scheduler::Recompute(RequestId request) {
+  State& st = *state_;
+  Resident* r = st.Find(request);
+  if (r == nullptr || r->ending || r->route != Route::kHandoff || !r->prompt_done) return;
+  for (Sequence& s : r->sequences)
+    if (s.stopping && s.phase == SequencePhase::kHeld) st.FinishSequence(*r, s);
+  const size_t prompt = r->request.prompt.size();
+  bool leader = true;
+  for (Sequence& s : r->sequences) {
+    if (s.phase != SequencePhase::kHeld) continue;
+    for (const BlockId b : s.blocks) st.pool.Forget(b);
+    st.ReleaseBlocks(*r, s);
+    const size_t emitted = s.index < r->request.emitted.size() ? r->request.emitted[s.index].size() : 0;
+    s.tokens.resize(prompt + emitted);
+    s.outputs = static_cast<int>(emitted);
+    s.recompute_below = s.total();
+    s.phase = SequencePhase::kFollowing;
+    if (leader || !r->request.emitted.empty()) st.Enqueue(*r, s.index, true);
+    leader = false;
+  }
+  r->prompt_done = r->wanted_reservation = r->granted = false;
+  r->first_push = 0;
+  r->use = Use::kActive;
 }
 
 StatusOr<Reservation> Scheduler::Reserve(GenerationRequest request, TimePoint now) {
@@ -97,10 +123,10 @@ StatusOr<Reservation> Scheduler::Reserve(GenerationRequest request, TimePoint no
   return reservation;
 }
 
-void Scheduler::Activate(RequestId request, const std::vector<SampledToken>& first_tokens, const std::vector<bool>& ended, TimePoint now) {
+bool Scheduler::Activate(RequestId request, const std::vector<SampledToken>& first_tokens, const std::vector<bool>& ended, TimePoint now) {
   State& st = *state_;
   Resident* r = st.Find(request);
-  if (r == nullptr || r->ending) return;
+  if (r == nullptr || r->ending) return false;
   Sequence& leader = r->sequences[0];
   for (const BlockId b : leader.blocks) st.pool.Move(b, Use::kReserved, Use::kActive);
   r->use = Use::kActive;
@@ -124,8 +150,9 @@ void Scheduler::Activate(RequestId request, const std::vector<SampledToken>& fir
     st.running.emplace_back(r, s.index);
   }
   for (Sequence& s : r->sequences)
-    if (ended[s.index]) st.FinishSequence(*r, s);
+    if (ended[s.index] || s.stopping) st.FinishSequence(*r, s);
   st.EndIfFinished(*r, now);
+  return true;
 }
 
 void Scheduler::DropReservation(RequestId request) {
@@ -146,8 +173,7 @@ void Scheduler::Cancel(RequestId request, std::optional<uint32_t> sequence, Canc
   }
   if (*sequence >= r->sequences.size()) return;
   Sequence& s = r->sequences[*sequence];
-  if (s.phase == SequencePhase::kHeld) return;  // the decode side, or the hand-off's end, will drop it
-  if (s.in_flight) {
+  if (s.in_flight || s.phase == SequencePhase::kHeld) {  // held: Activate or EndHandoff will drop it
     s.stopping = true;
     return;
   }

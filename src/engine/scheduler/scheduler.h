@@ -78,11 +78,16 @@ class Scheduler {
   // Ends the request on this side: after the peer's ack (ok), or with the failure. Blocks become cached or free.
   void EndHandoff(RequestId request, Status status, TimePoint now);
 
+  // A hand-off request whose prompt is done goes back to the queue: its blocks and what the prefix cache knows of
+  // them are given up, and the same tokens come out again. Unknown ids are ignored.
+  void Recompute(RequestId request);
+
   // Decode side. ResourceExhausted: not now (try again when blocks free up); InvalidArgument: never.
   StatusOr<Reservation> Reserve(GenerationRequest request, TimePoint now);
   // All KV has arrived and was verified: the sequences run from their first tokens on (these were already
   // emitted by the prefill worker, positions emitted.size()). `ended[i]`: sequence i finished with it.
-  void Activate(RequestId request, const std::vector<SampledToken>& first_tokens, const std::vector<bool>& ended,
+  // False when the request is not here any more.
+  bool Activate(RequestId request, const std::vector<SampledToken>& first_tokens, const std::vector<bool>& ended,
                 TimePoint now);
 
   // A reservation that will not be used: its blocks return, and no RequestEnded is said.

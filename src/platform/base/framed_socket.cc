@@ -20,6 +20,30 @@ StatusOr<sockaddr_un> Address(const std::string& path) {
   return address;
 }
 
+bool ReadExactly(int socket, char* out, size_t size, UniqueFd* fd) {
+  size_t got = 0;
+  while (got < size) {
+    iovec part{out + got, size - got};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    const ssize_t n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+      int received;
+      std::memcpy(&received, CMSG_DATA(c), sizeof received);
+      *fd = UniqueFd(received);
+    }
+    got += static_cast<size_t>(n);
+  }
+  return true;
+}
+
 }  // namespace
 
 StatusOr<UniqueFd> FramedSocket::Connect(const std::string& path) {
@@ -31,16 +55,19 @@ StatusOr<UniqueFd> FramedSocket::Connect(const std::string& path) {
 
 FramedSocket::~FramedSocket() {
   Close();
-  if (reader_.joinable()) {
-    if (reader_.get_id() == std::this_thread::get_id()) reader_.detach();
-    else reader_.join();
+  if (!reader_.joinable()) return;
+  if (reader_.get_id() == std::this_thread::get_id()) {
+    state_->gone = true;
+    reader_.detach();
+  } else {
+    reader_.join();
   }
 }
 
-void FramedSocket::Close() { shutdown(fd_.get(), SHUT_RDWR); }
+void FramedSocket::Close() { shutdown(state_->fd.get(), SHUT_RDWR); }
 
 void FramedSocket::Start(OnMessage message, OnClosed closed) {
-  reader_ = std::thread([this, message = std::move(message), closed = std::move(closed)] { Read(message, closed); });
+  reader_ = std::thread([state = state_, message = std::move(message), closed = std::move(closed)] { Read(*state, message, closed); });
 }
 
 bool FramedSocket::Send(const std::string& message, int fd) {
@@ -64,7 +91,7 @@ bool FramedSocket::Send(const std::string& message, int fd) {
       c->cmsg_len = CMSG_LEN(sizeof(int));
       std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
     }
-    const ssize_t n = sendmsg(fd_.get(), &header, MSG_NOSIGNAL);
+    const ssize_t n = sendmsg(state_->fd.get(), &header, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     sent += static_cast<size_t>(n);
@@ -72,38 +99,15 @@ bool FramedSocket::Send(const std::string& message, int fd) {
   return true;
 }
 
-bool FramedSocket::ReadExactly(char* out, size_t size, UniqueFd* fd) {
-  size_t got = 0;
-  while (got < size) {
-    iovec part{out + got, size - got};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    const ssize_t n = recvmsg(fd_.get(), &header, MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
-      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-      int received;
-      std::memcpy(&received, CMSG_DATA(c), sizeof received);
-      *fd = UniqueFd(received);
-    }
-    got += static_cast<size_t>(n);
-  }
-  return true;
-}
-
-void FramedSocket::Read(const OnMessage& message, const OnClosed& closed) {
+void FramedSocket::Read(State& state, const OnMessage& message, const OnClosed& closed) {
   while (true) {
     uint32_t size = 0;
     UniqueFd fd;
-    if (!ReadExactly(reinterpret_cast<char*>(&size), sizeof size, &fd) || size > kMaxFrameBytes) break;
+    if (!ReadExactly(state.fd.get(), reinterpret_cast<char*>(&size), sizeof size, &fd) || size > kMaxFrameBytes) break;
     std::string bytes(size, 0);
-    if (!ReadExactly(bytes.data(), size, &fd)) break;
+    if (!ReadExactly(state.fd.get(), bytes.data(), size, &fd)) break;
     message(std::move(bytes), std::move(fd));
+    if (state.gone) return;
   }
   closed();
 }

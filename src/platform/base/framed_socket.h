@@ -2,6 +2,7 @@
 // Whole messages (length before bytes) over a Unix stream socket, with a file descriptor beside one if wanted.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -23,8 +24,8 @@ class FramedSocket {
 
   // Unavailable when nobody listens.
   static StatusOr<UniqueFd> Connect(const std::string& path);
-  explicit FramedSocket(UniqueFd fd) : fd_(std::move(fd)) {}
-  ~FramedSocket();  // Close, then waits for the reader
+  explicit FramedSocket(UniqueFd fd) : state_(std::make_shared<State>(std::move(fd))) {}
+  ~FramedSocket();  // Close, then waits for the reader; from inside a callback it does not wait, and none follows
 
   // Once. The callbacks run on the reader's thread; closed is the last one.
   void Start(OnMessage message, OnClosed closed);
@@ -33,9 +34,14 @@ class FramedSocket {
   void Close();
 
  private:
-  void Read(const OnMessage& message, const OnClosed& closed);
-  bool ReadExactly(char* out, size_t size, UniqueFd* fd);
-  UniqueFd fd_;
+  // What the reader needs also when the socket object is gone.
+  struct State {
+    explicit State(UniqueFd f) : fd(std::move(f)) {}
+    UniqueFd fd;
+    std::atomic<bool> gone = false;
+  };
+  static void Read(State& state, const OnMessage& message, const OnClosed& closed);
+  std::shared_ptr<State> state_;
   std::mutex write_mutex_;
   std::thread reader_;
 };

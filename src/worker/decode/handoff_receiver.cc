@@ -5,112 +5,134 @@
 
 #include <algorithm>
 
+#include "worker/layer_group.h"
+
 namespace tokenworks::worker {
 
 using namespace kv_transfer;
+namespace event = decode_event;
+namespace action = decode_action;
 
 namespace {
 constexpr size_t kCancelledRemembered = 1024;
+const char kCancelledSentence[] = "the request was cancelled";
+}  // namespace
+
+HandoffReceiver::Incoming* HandoffReceiver::Find(const std::shared_ptr<PeerLink>& link, RequestId request, Epoch epoch) {
+  const auto it = incoming_.find(request);
+  return it != incoming_.end() && it->second.link == link && it->second.request.epoch == epoch ? &it->second : nullptr;
 }
 
-void HandoffReceiver::Cancelled(RequestId request) {
+void HandoffReceiver::Cancelled(RequestId request, TimePoint now) {
   cancelled_.push_back(request);
   if (cancelled_.size() > kCancelledRemembered) cancelled_.pop_front();
-  std::erase_if(waiting_, [&](const Waiting& w) {
-    if (w.request.id != request) return false;
-    w.link->Send(ReserveReply{request, w.request.epoch, absl::CancelledError("the request was cancelled"), 0});
-    return true;
-  });
-  incoming_.erase(request);
+  Feed(request, event::Cancelled{absl::CancelledError(kCancelledSentence)}, now);
 }
 
-bool HandoffReceiver::TryReserve(const Waiting& waiting, TimePoint now) {
-  const RequestId id = waiting.request.id;
-  const Epoch epoch = waiting.request.epoch;
-  if (std::find(cancelled_.begin(), cancelled_.end(), id) != cancelled_.end()) {
-    waiting.link->Send(ReserveReply{id, epoch, absl::CancelledError("the request was cancelled"), 0});
-    return true;
-  }
-  const int prompt = static_cast<int>(waiting.request.prompt.size());
-  auto reservation = scheduler_.Reserve(waiting.request, now);
-  if (!reservation.ok()) {
-    if (reservation.status().code() == StatusCode::kResourceExhausted && now - waiting.since < options_.reservation_wait) return false;
-    waiting.link->Send(ReserveReply{id, epoch, reservation.status(), 0});
-    return true;
-  }
-  Incoming in{waiting.link, epoch, std::move(*reservation), (prompt + kBlockTokens - 1) / kBlockTokens, {}, {}};
-  const int cached = in.reservation.cached_blocks;
-  incoming_[id] = std::move(in);
-  waiting.link->Send(ReserveReply{id, epoch, OkStatus(), cached});
-  return true;
-}
+void HandoffReceiver::Ended(RequestId request, TimePoint now) { Feed(request, event::Ended{}, now); }
 
 void HandoffReceiver::Tick(TimePoint now) {
   while (!waiting_.empty() && TryReserve(waiting_.front(), now)) waiting_.pop_front();
+  std::vector<RequestId> late;
+  for (const auto& [id, in] : incoming_)
+    if (in.machine.deadline() <= now) late.push_back(id);
+  for (const RequestId& id : late) Feed(id, event::Tick{}, now);
 }
 
-void HandoffReceiver::OnPush(const std::shared_ptr<PeerLink>& link, const Push& push) {
-  PushReply reply{push.request, push.epoch, push.offset, false};
-  const auto it = incoming_.find(push.request);
-  const auto& layers = executor_.info().kv_layout.layers;
-  if (it != incoming_.end() && it->second.epoch == push.epoch && link->ring && push.layers > 0 && push.first_layer >= 0 &&
-      push.first_layer + push.layers <= static_cast<int>(layers.size()) && push.ordinal >= it->second.reservation.cached_blocks && push.ordinal < it->second.prompt_blocks &&
-      push.bytes == layers[push.first_layer].bytes * static_cast<uint64_t>(push.layers) && link->ring->Contains(push.offset, push.bytes)) {
-    const auto source = link->ring->At(push.offset, push.bytes);
-    copy_.assign(source.begin(), source.end());  // verified where the sender cannot change it any more
-    if (push.checked && XXH3_64bits(copy_.data(), copy_.size()) != push.checksum) {
-      reply.bad = true;
-    } else {
-      executor_.CopyBlockIn(it->second.reservation.blocks[push.ordinal], push.first_layer, push.layers, copy_);
-      it->second.received.insert({push.ordinal, push.first_layer});
-    }
+void HandoffReceiver::Feed(RequestId request, const DecodeEvent& first, TimePoint now) {
+  std::deque<DecodeEvent> events{first};
+  while (!events.empty()) {
+    const auto it = incoming_.find(request);
+    if (it == incoming_.end()) return;
+    const DecodeEvent next = std::move(events.front());
+    events.pop_front();
+    for (const DecodeAction& a : it->second.machine.On(next, now)) Perform(it->second, a, now, events);
+    if (it->second.machine.over()) incoming_.erase(it);
   }
-  link->Send(reply);
 }
 
-void HandoffReceiver::ActivateIfComplete(RequestId request, TimePoint now) {
+void HandoffReceiver::Perform(Incoming& in, const DecodeAction& what, TimePoint now, std::deque<DecodeEvent>& next) {
+  const RequestId id = in.request.id;
+  const Epoch epoch = in.request.epoch;
+  if (const auto* reply = std::get_if<action::Reply>(&what)) {
+    in.link->connection->Send(ReserveReply{id, epoch, reply->lease, reply->status, reply->cached_blocks});
+  } else if (const auto* activate = std::get_if<action::Activate>(&what)) {
+    if (scheduler_.Activate(id, activate->first_tokens, activate->ended, now)) next.push_back(event::Activated{});
+    else next.push_back(event::Cancelled{absl::CancelledError(kCancelledSentence)});
+  } else if (const auto* ack = std::get_if<action::SendAck>(&what)) {
+    in.link->connection->Send(Ack{id, epoch, ack->status});
+  } else {
+    scheduler_.DropReservation(id);
+  }
+}
+
+void HandoffReceiver::OnReserve(const std::shared_ptr<PeerLink>& link, const GenerationRequest& request, TimePoint now) {
+  const RequestId id = request.id;
+  const auto refuse = [&](Status status) { link->connection->Send(ReserveReply{id, request.epoch, 0, std::move(status), 0}); };
+  if (std::find(cancelled_.begin(), cancelled_.end(), id) != cancelled_.end()) return refuse(absl::CancelledError(kCancelledSentence));
+  if (incoming_.contains(id)) return refuse(absl::AlreadyExistsError("this request has a reservation already"));
+  if (static_cast<int>(waiting_.size()) >= options_.reservations_waiting_max) return refuse(absl::ResourceExhaustedError("the decode worker's reservation queue is full"));
+  incoming_.emplace(id, Incoming{link, request, DecodeHandoff(options_, now), {}});
+  if (waiting_.empty() && TryReserve(id, now)) return;
+  waiting_.push_back(id);
+}
+
+bool HandoffReceiver::TryReserve(RequestId request, TimePoint now) {
   const auto it = incoming_.find(request);
-  if (it == incoming_.end() || !it->second.commit) return;
+  if (it == incoming_.end() || it->second.machine.state() != DecodeState::kWaiting) return true;
   Incoming& in = it->second;
-  const size_t expected = static_cast<size_t>(in.prompt_blocks - in.reservation.cached_blocks) * executor_.info().layer_groups;
-  if (in.received.size() < expected) return;
-  scheduler_.Activate(request, in.commit->first_tokens, std::vector<bool>(in.commit->ended.begin(), in.commit->ended.end()), now);
-  in.link->Send(Ack{request, in.epoch});
-  incoming_.erase(it);
+  auto reservation = scheduler_.Reserve(in.request, now);
+  if (!reservation.ok()) {
+    if (reservation.status().code() == StatusCode::kResourceExhausted) return false;
+    Feed(request, event::Unfit{reservation.status()}, now);
+    return true;
+  }
+  in.blocks = std::move(reservation->blocks);
+  const int prompt_blocks = (static_cast<int>(in.request.prompt.size()) + kBlockTokens - 1) / kBlockTokens;
+  Feed(request, event::Reserved{next_lease_++, reservation->cached_blocks, prompt_blocks, executor_.info().layer_groups}, now);
+  return true;
 }
 
-void HandoffReceiver::OnMessage(const std::shared_ptr<PeerLink>& link, PeerMessage message, TimePoint now) {
-  if (auto* reserve = std::get_if<Reserve>(&message)) {
-    Waiting waiting{link, std::move(reserve->request), now};
-    if (waiting_.empty() && TryReserve(waiting, now)) return;
-    if (static_cast<int>(waiting_.size()) >= options_.reservations_waiting_max)
-      link->Send(ReserveReply{waiting.request.id, waiting.request.epoch, absl::ResourceExhaustedError("the decode worker's reservation queue is full"), 0});
-    else
-      waiting_.push_back(std::move(waiting));
-  } else if (auto* push = std::get_if<Push>(&message)) {
-    OnPush(link, *push);
-    ActivateIfComplete(push->request, now);
-  } else if (auto* commit = std::get_if<Commit>(&message)) {
-    const auto it = incoming_.find(commit->request);
-    if (it == incoming_.end() || it->second.epoch != commit->epoch) return;
-    it->second.commit = std::move(*commit);
-    ActivateIfComplete(it->second.commit->request, now);
-  } else if (auto* cancel = std::get_if<CancelReservation>(&message)) {
-    std::erase_if(waiting_, [&](const Waiting& w) { return w.request.id == cancel->request; });
-    if (incoming_.erase(cancel->request) > 0) scheduler_.DropReservation(cancel->request);
+PushVerdict HandoffReceiver::Store(const Incoming& in, const Push& push, std::span<const std::byte> staged) {
+  copy_.assign(staged.begin(), staged.end());  // verified where the sender cannot change it any more
+  if (push.checksum && XXH3_64bits(copy_.data(), copy_.size()) != *push.checksum) return PushVerdict::kDamaged;
+  const LayerGroup group = LayerGroupOf(executor_.info(), push.group);
+  executor_.CopyBlockIn(in.blocks[push.ordinal], group.first_layer, group.layers, copy_);
+  return PushVerdict::kStored;
+}
+
+void HandoffReceiver::OnPush(const std::shared_ptr<PeerLink>& link, const Push& push, TimePoint now) {
+  const auto staged = link->connection->Staged(push.offset, push.bytes);
+  if (!staged) return link->connection->Close();  // no peer of ours points outside its memory
+  PushVerdict verdict = PushVerdict::kUnknown;
+  if (const Incoming* in = Find(link, push.request, push.epoch); in != nullptr && in->machine.lease() == push.lease && in->machine.Expects(push.ordinal, push.group)) {
+    if (push.bytes != LayerGroupOf(executor_.info(), push.group).bytes) return link->connection->Close();
+    verdict = Store(*in, push, *staged);
+  }
+  link->connection->Send(PushReply{push.request, push.epoch, push.offset, verdict});
+  if (verdict == PushVerdict::kStored) Feed(push.request, event::Stored{push.ordinal, push.group}, now);
+}
+
+void HandoffReceiver::OnMessage(const std::shared_ptr<PeerLink>& link, const PeerMessage& message, TimePoint now) {
+  if (const auto* reserve = std::get_if<Reserve>(&message)) {
+    OnReserve(link, reserve->request, now);
+  } else if (const auto* push = std::get_if<Push>(&message)) {
+    OnPush(link, *push, now);
+  } else if (const auto* commit = std::get_if<Commit>(&message)) {
+    const Incoming* in = Find(link, commit->request, commit->epoch);
+    if (in == nullptr || in->machine.lease() != commit->lease) return;
+    if (commit->first_tokens.size() != in->request.n) return link->connection->Close();
+    Feed(commit->request, event::Committed{commit->first_tokens, commit->ended}, now);
+  } else if (const auto* cancel = std::get_if<CancelReservation>(&message)) {
+    if (Find(link, cancel->request, cancel->epoch) != nullptr) Feed(cancel->request, event::PeerCancelled{}, now);
   }
 }
 
-void HandoffReceiver::OnLost(const std::shared_ptr<PeerLink>& link) {
-  std::erase_if(waiting_, [&](const Waiting& w) { return w.link == link; });
-  for (auto it = incoming_.begin(); it != incoming_.end();) {
-    if (it->second.link != link) {
-      ++it;
-      continue;
-    }
-    scheduler_.DropReservation(it->first);
-    it = incoming_.erase(it);
-  }
+void HandoffReceiver::OnLost(const std::shared_ptr<PeerLink>& link, TimePoint now) {
+  std::vector<RequestId> hit;
+  for (const auto& [id, in] : incoming_)
+    if (in.link == link) hit.push_back(id);
+  for (const RequestId& id : hit) Feed(id, event::PeerLost{}, now);
 }
 
 }  // namespace tokenworks::worker

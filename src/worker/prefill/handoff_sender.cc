@@ -3,178 +3,201 @@
 
 #include <xxhash.h>
 
-#include <algorithm>
-
 #include "platform/base/str_cat.h"
+#include "worker/layer_group.h"
 
 namespace tokenworks::worker {
 
 using namespace kv_transfer;
+namespace event = prefill_event;
+namespace action = prefill_action;
 
-void HandoffSender::Assigned(const GenerationRequest& request, const PeerAddress& decode) { outgoing_[request.id] = {request, decode, nullptr, false, 0}; }
+void HandoffSender::Assigned(const GenerationRequest& request, const PeerAddress& decode) {
+  outgoing_.erase(request.id);
+  outgoing_.emplace(request.id, Outgoing{request, decode, nullptr, PrefillHandoff(options_), 0, {}, 0});
+}
 
 uint64_t HandoffSender::pushed_bytes(RequestId request) const {
   const auto it = outgoing_.find(request);
   return it == outgoing_.end() ? 0 : it->second.pushed_bytes;
 }
 
-void HandoffSender::Fail(RequestId request, const Status& status, TimePoint now) {
-  ++failed_;
-  outgoing_.erase(request);
-  scheduler_.EndHandoff(request, status, now);
+double HandoffSender::TakeHandoffMs(RequestId request) {
+  const auto node = handoff_ms_.extract(request);
+  return node.empty() ? 0 : node.mapped();
 }
 
-void HandoffSender::WantsReservation(RequestId request, TimePoint now) {
-  const auto it = outgoing_.find(request);
-  if (it == outgoing_.end()) return;
-  Outgoing& out = it->second;
-  std::shared_ptr<PeerLink>& link = links_[out.decode.worker];
-  if (!link) link = dial_(out.decode);
-  if (!link) {
-    const WorkerId peer = out.decode.worker;
-    links_.erase(peer);
-    return Fail(request, absl::UnavailableError(base::StrCat("the decode worker ", peer, " cannot be reached; send the request again")), now);
-  }
-  ++started_;
-  out.link = link;
-  link->Send(Reserve{out.request});
-}
+void HandoffSender::WantsReservation(RequestId request, TimePoint now) { Feed(request, event::Next{}, now); }
+void HandoffSender::Ended(RequestId request, TimePoint now) { Feed(request, event::Cancel{}, now); }
 
-void HandoffSender::QueueBlock(const Outgoing& out, int ordinal, BlockId block, int first_group, int groups) {
-  for (int g = first_group; g < first_group + groups; ++g) {
-    Item item;
-    item.request = out.request.id;
-    item.ordinal = ordinal;
-    item.block = block;
-    item.group = g;
-    queues_[out.link.get()].push_back(std::move(item));
-  }
-}
-
-void HandoffSender::LayerGroupDone(uint64_t plan, int group) {
+void HandoffSender::LayerGroupDone(uint64_t plan, int group, TimePoint now) {
   const auto it = pushes_.find(plan);
   if (it == pushes_.end()) return;
-  for (const scheduler::PlannedPush& push : it->second) {
-    const auto out = outgoing_.find(push.request);
-    if (out == outgoing_.end() || !out->second.granted) continue;
-    for (const auto& [ordinal, block] : push.blocks) QueueBlock(out->second, ordinal, block, group, 1);
-    const std::shared_ptr<PeerLink> link = out->second.link;
-    Flush(link);
-  }
+  for (const scheduler::PlannedPush& push : it->second) Feed(push.request, event::Ready{PiecesOf(push, group, 1)}, now);
 }
 
 void HandoffSender::PrefillDone(const scheduler::PrefillDone& done, TimePoint now) {
-  const auto it = outgoing_.find(done.request);
-  if (it == outgoing_.end()) return;
-  Outgoing& out = it->second;
-  if (std::all_of(done.ended.begin(), done.ended.end(), [](bool e) { return e; })) {  // nothing is left to decode
-    out.link->Send(CancelReservation{done.request, out.request.epoch});
-    ++completed_;
-    outgoing_.erase(it);
-    scheduler_.EndHandoff(done.request, OkStatus(), now);
-    return;
-  }
-  Item item;
-  item.request = done.request;
-  item.commit = {done.request, out.request.epoch, done.first_tokens, std::vector<uint8_t>(done.ended.begin(), done.ended.end())};
-  queues_[out.link.get()].push_back(std::move(item));
-  const std::shared_ptr<PeerLink> link = out.link;
-  Flush(link);
+  if (const auto it = outgoing_.find(done.request); it != outgoing_.end()) it->second.prompt_done = now;
+  Feed(done.request, event::PromptDone{done.first_tokens, done.ended}, now);
 }
 
-bool HandoffSender::SendPush(Outgoing& out, PeerLink& link, const Item& item) {
-  const auto slot = link.ring->TakeSlot();
+void HandoffSender::Tick(TimePoint now) {
+  std::vector<RequestId> late;
+  for (const auto& [id, out] : outgoing_)
+    if (out.machine.deadline() <= now) late.push_back(id);
+  for (const RequestId& id : late) Feed(id, event::Tick{}, now);
+}
+
+void HandoffSender::Feed(RequestId request, PrefillEvent first, TimePoint now) {
+  std::deque<PrefillEvent> events{std::move(first)};
+  std::shared_ptr<PeerLink> link;
+  while (!events.empty()) {
+    const auto it = outgoing_.find(request);
+    if (it == outgoing_.end()) break;
+    const PrefillEvent next = std::move(events.front());
+    events.pop_front();
+    for (PrefillAction& a : it->second.machine.On(next, now)) Perform(it->second, std::move(a), now, events);
+    link = it->second.link;
+    if (it->second.machine.over()) outgoing_.erase(request);
+  }
+  if (link) Flush(*link);
+}
+
+Status HandoffSender::Connect(Outgoing& out) {
+  std::shared_ptr<PeerLink>& link = links_[out.decode.worker];
+  if (link && link->incarnation != out.decode.incarnation) link.reset();  // its process was restarted
+  if (!link) {
+    auto dialled = dial_(out.decode);
+    if (!dialled.ok()) {
+      links_.erase(out.decode.worker);
+      return absl::UnavailableError(base::StrCat("the decode worker ", out.decode.worker, " cannot be reached (", std::string(dialled.status().message()), "); send the request again"));
+    }
+    link = std::move(*dialled);
+  }
+  out.link = link;
+  return OkStatus();
+}
+
+void HandoffSender::Perform(Outgoing& out, PrefillAction what, TimePoint now, std::deque<PrefillEvent>& next) {
+  const RequestId id = out.request.id;
+  if (std::holds_alternative<action::SendReserve>(what)) {
+    if (out.machine.recomputes() == 0) ++started_;
+    if (const Status status = Connect(out); !status.ok()) return next.push_back(event::PeerLost{status});
+    out.link->connection->Send(Reserve{out.request});
+  } else if (const auto* compute = std::get_if<action::Compute>(&what)) {
+    const scheduler::PlannedPush ready = scheduler_.Grant(id, compute->cached_blocks, now);
+    next.push_back(event::Ready{PiecesOf(ready, 0, executor_.info().layer_groups)});
+  } else if (auto* push = std::get_if<action::SendPush>(&what)) {
+    queues_[out.link.get()].push_back({id, *push});
+  } else if (auto* commit = std::get_if<action::SendCommit>(&what)) {
+    queues_[out.link.get()].push_back({id, std::move(*commit)});
+  } else if (std::holds_alternative<action::SendCancel>(what)) {
+    if (out.link) out.link->connection->Send(CancelReservation{id, out.request.epoch});
+  } else if (std::holds_alternative<action::Recompute>(what)) {
+    ++recomputed_;
+    scheduler_.Recompute(id);
+  } else if (auto* end = std::get_if<action::End>(&what)) {
+    ++(end->status.ok() ? completed_ : failed_);
+    if (end->status.ok()) handoff_ms_[id] = Milliseconds(now - out.prompt_done);
+    scheduler_.EndHandoff(id, std::move(end->status), now);
+  }
+}
+
+std::vector<Piece> HandoffSender::PiecesOf(const scheduler::PlannedPush& push, int first_group, int groups) const {
+  std::vector<Piece> pieces;
+  for (const auto& [ordinal, block] : push.blocks)
+    for (int g = first_group; g < first_group + groups; ++g) pieces.push_back({ordinal, block, g, false});
+  return pieces;
+}
+
+bool HandoffSender::Stage(Outgoing& out, PeerLink& link, const action::SendPush& push) {
+  const auto slot = link.connection->TakeSlot();
   if (!slot) return false;
-  const ExecutorInfo& info = executor_.info();
-  const int first_layer = item.group * info.layer_group_layers;
-  const int layers = std::min(info.layer_group_layers, static_cast<int>(info.kv_layout.layers.size()) - first_layer);
-  uint64_t size = 0;
-  for (int l = first_layer; l < first_layer + layers; ++l) size += info.kv_layout.layers[l].bytes;
-  const auto memory = link.ring->At(*slot, size);
+  const LayerGroup group = LayerGroupOf(executor_.info(), push.piece.group);
+  const auto memory = slot->memory.first(group.bytes);
   const auto begin = std::chrono::steady_clock::now();
-  executor_.CopyBlockOut(item.block, first_layer, layers, memory);
-  Push push{item.request, out.request.epoch, item.ordinal, first_layer, layers, *slot, size, 0, options_.checksums};
-  if (options_.checksums) push.checksum = XXH3_64bits(memory.data(), memory.size());
+  executor_.CopyBlockOut(push.piece.block, group.first_layer, group.layers, memory);
+  Push message{out.request.id, out.request.epoch, push.lease, push.piece.ordinal, push.piece.group, slot->offset, group.bytes, std::nullopt};
+  if (options_.checksums) message.checksum = XXH3_64bits(memory.data(), memory.size());
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  if (options_.fault.flip_bit && !item.resend && item.ordinal == 0 && item.group == 0) memory[1] ^= std::byte{0x40};
-  in_ring_[{&link, *slot}] = item;
-  (item.resend ? bytes_resent_ : bytes_) += size;
-  if (!item.resend) out.pushed_bytes += size;
-  link.Send(push);
+  if (push.piece.ordinal == 0 && push.piece.group == 0 && out.flips < options_.fault.flips) {
+    ++out.flips;
+    memory[1] ^= std::byte{0x40};
+  }
+  staged_[{&link, slot->offset}] = {out.request.id, push.lease, push.piece};
+  const bool first_send = !push.piece.resend && out.machine.recomputes() == 0;
+  (first_send ? bytes_ : bytes_resent_) += group.bytes;
+  if (first_send) out.pushed_bytes += group.bytes;
+  link.connection->Send(message);
   return true;
 }
 
-void HandoffSender::Flush(const std::shared_ptr<PeerLink>& link) {
-  std::deque<Item>& queue = queues_[link.get()];
-  while (!queue.empty()) {
+void HandoffSender::Flush(PeerLink& link) {
+  std::deque<Outbound>& queue = queues_[&link];
+  for (; !queue.empty(); queue.pop_front()) {
     const auto it = outgoing_.find(queue.front().request);
-    if (it != outgoing_.end()) {
-      if (queue.front().block >= 0) {
-        if (!SendPush(it->second, *link, queue.front())) return;
-      } else {
-        link->Send(queue.front().commit);
-      }
+    if (it == outgoing_.end()) continue;
+    Outgoing& out = it->second;
+    if (const auto* push = std::get_if<action::SendPush>(&queue.front().what)) {
+      if (push->lease == out.machine.lease() && !Stage(out, link, *push)) return;
+    } else if (auto* commit = std::get_if<action::SendCommit>(&queue.front().what); commit->lease == out.machine.lease()) {
+      link.connection->Send(Commit{out.request.id, out.request.epoch, commit->lease, commit->first_tokens, commit->ended});
     }
-    queue.pop_front();
   }
 }
 
-void HandoffSender::Ended(RequestId request) {
-  const auto it = outgoing_.find(request);
-  if (it == outgoing_.end()) return;
-  if (it->second.link) it->second.link->Send(CancelReservation{request, it->second.request.epoch});
-  outgoing_.erase(it);
+void HandoffSender::OnPushReply(const std::shared_ptr<PeerLink>& link, const PushReply& reply, TimePoint now) {
+  const auto slot = staged_.extract({link.get(), reply.offset});
+  if (slot.empty()) return;
+  link->connection->GiveBack(reply.offset);
+  const Staged& staged = slot.mapped();
+  const auto it = outgoing_.find(staged.request);
+  if (it != outgoing_.end() && it->second.machine.lease() == staged.lease) {
+    if (reply.verdict == PushVerdict::kDamaged) Feed(staged.request, event::Damaged{staged.piece}, now);
+    if (reply.verdict == PushVerdict::kStored) Feed(staged.request, event::Stored{staged.piece}, now);
+  }
+  Flush(*link);
 }
 
-void HandoffSender::OnMessage(const std::shared_ptr<PeerLink>& link, PeerMessage message, TimePoint now) {
-  if (auto* reply = std::get_if<HelloReply>(&message)) {
-    if (!reply->status.ok()) link->socket->Close();
-  } else if (auto* reply = std::get_if<ReserveReply>(&message)) {
-    const auto it = outgoing_.find(reply->request);
-    if (it == outgoing_.end() || it->second.request.epoch != reply->epoch || it->second.granted) return;
-    if (!reply->status.ok()) return Fail(reply->request, reply->status, now);
-    it->second.granted = true;
-    const scheduler::PlannedPush push = scheduler_.Grant(reply->request, reply->cached_blocks, now);
-    for (const auto& [ordinal, block] : push.blocks) QueueBlock(it->second, ordinal, block, 0, executor_.info().layer_groups);
-    Flush(link);
-  } else if (auto* reply = std::get_if<PushReply>(&message)) {
-    const auto slot = in_ring_.find({link.get(), reply->offset});
-    if (slot == in_ring_.end()) return;
-    Item item = std::move(slot->second);
-    in_ring_.erase(slot);
-    link->ring->GiveBack(reply->offset);
-    if (reply->bad && outgoing_.contains(item.request)) {
-      if (item.resend) return Fail(item.request, absl::DataLossError("KV blocks arrived damaged twice at the decode worker; send the request again"), now);
-      item.resend = true;
-      queues_[link.get()].push_front(std::move(item));
-    }
-    Flush(link);
-  } else if (auto* ack = std::get_if<Ack>(&message)) {
-    const auto it = outgoing_.find(ack->request);
-    if (it == outgoing_.end() || it->second.request.epoch != ack->epoch) return;
-    ++completed_;
-    outgoing_.erase(it);
-    scheduler_.EndHandoff(ack->request, OkStatus(), now);
+void HandoffSender::OnMessage(const std::shared_ptr<PeerLink>& link, const PeerMessage& message, TimePoint now) {
+  const auto is_ours = [&](RequestId id, Epoch epoch) {
+    const auto it = outgoing_.find(id);
+    return it != outgoing_.end() && it->second.request.epoch == epoch && it->second.link == link;
+  };
+  if (const auto* hello = std::get_if<HelloReply>(&message)) {
+    link->refusal = hello->status;
+    if (!hello->status.ok()) link->connection->Close();
+  } else if (const auto* reply = std::get_if<ReserveReply>(&message)) {
+    if (!is_ours(reply->request, reply->epoch)) return;
+    if (reply->status.ok()) Feed(reply->request, event::Granted{reply->lease, reply->cached_blocks}, now);
+    else Feed(reply->request, event::Refused{reply->status}, now);
+  } else if (const auto* pushed = std::get_if<PushReply>(&message)) {
+    OnPushReply(link, *pushed, now);
+  } else if (const auto* ack = std::get_if<Ack>(&message)) {
+    if (is_ours(ack->request, ack->epoch)) Feed(ack->request, event::Acknowledged{ack->status}, now);
   }
 }
 
 void HandoffSender::OnLost(const std::shared_ptr<PeerLink>& link, TimePoint now) {
+  std::erase_if(links_, [&](const auto& entry) { return entry.second == link; });
+  const Status lost = link->refusal.ok() ? absl::UnavailableError(base::StrCat("the decode worker ", link->worker, " was lost during the hand-off; send the request again")) : link->refusal;
   std::vector<RequestId> hit;
   for (const auto& [id, out] : outgoing_)
     if (out.link == link) hit.push_back(id);
-  for (const RequestId& id : hit) Fail(id, absl::UnavailableError(base::StrCat("the decode worker ", link->worker, " was lost during the hand-off; send the request again")), now);
-  std::erase_if(links_, [&](const auto& entry) { return entry.second == link; });
-  std::erase_if(in_ring_, [&](const auto& entry) { return entry.first.first == link.get(); });
+  for (const RequestId& id : hit) Feed(id, event::PeerLost{lost}, now);
+  std::erase_if(staged_, [&](const auto& entry) { return entry.first.first == link.get(); });
   queues_.erase(link.get());
 }
 
-void HandoffSender::Report(WorkerReport& report) const {
+void HandoffSender::Report(std::string_view wire, WorkerReport& report) const {
   report.handoffs_started = started_;
   report.handoffs_completed = completed_;
   report.handoffs_failed = failed_;
+  report.handoffs_recomputed = recomputed_;
   report.handoff_bytes = bytes_;
   report.handoff_bytes_resent = bytes_resent_;
-  for (const auto& [worker, link] : links_) report.wires.push_back({worker, "shm", seconds_ > 0 ? static_cast<double>(bytes_) / seconds_ / 1e9 : 0});
+  const double gigabytes_per_second = seconds_ > 0 ? static_cast<double>(bytes_ + bytes_resent_) / seconds_ / 1e9 : 0;
+  for (const auto& [worker, link] : links_) report.wires.push_back({worker, std::string(wire), gigabytes_per_second});
 }
 
 }  // namespace tokenworks::worker

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The prefill side of all hand-offs of a worker: asks for reservations, pushes KV layer group by layer group, commits.
+// The prefill side of all hand-offs of a worker: drives one PrefillHandoff per request and does what it asks for:
+// messages to the decode worker, KV out of the executor into the staging memory, calls to the scheduler.
 #pragma once
 
 #include <deque>
@@ -7,20 +8,22 @@
 #include <map>
 #include <memory>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "engine/scheduler/scheduler.h"
+#include "kv_transfer/handoff/prefill_handoff.h"
 #include "kv_transfer/options.h"
 #include "tokenworks/executor.h"
 #include "worker/peer_link.h"
 
 namespace tokenworks::worker {
 
-// Thread: the worker's control thread. Copies blocks out of the executor on it.
+// Thread: the worker's control thread.
 class HandoffSender {
  public:
-  // Opens a connection to a peer (null when it cannot be reached).
-  using Dial = std::function<std::shared_ptr<PeerLink>(const PeerAddress&)>;
+  // Opens a connection to a peer and says hello on it.
+  using Dial = std::function<StatusOr<std::shared_ptr<PeerLink>>(const PeerAddress&)>;
   HandoffSender(kv_transfer::HandoffOptions options, const Executor& executor, scheduler::Scheduler& scheduler, Dial dial)
       : options_(options), executor_(executor), scheduler_(scheduler), dial_(std::move(dial)) {}
 
@@ -29,36 +32,49 @@ class HandoffSender {
   void Planned(uint64_t plan, std::vector<scheduler::PlannedPush> pushes) {
     if (!pushes.empty()) pushes_[plan] = std::move(pushes);
   }
-  void LayerGroupDone(uint64_t plan, int group);
+  void LayerGroupDone(uint64_t plan, int group, TimePoint now);
   void PlanDone(uint64_t plan) { pushes_.erase(plan); }
   void PrefillDone(const scheduler::PrefillDone& done, TimePoint now);
-  // The request is over on this side (cancelled or failed).
-  void Ended(RequestId request);
-  void OnMessage(const std::shared_ptr<PeerLink>& link, kv_transfer::PeerMessage message, TimePoint now);
+  // The request is over on this side (cancelled or failed) by the scheduler's word.
+  void Ended(RequestId request, TimePoint now);
+  // Messages of the decode worker; others are ignored.
+  void OnMessage(const std::shared_ptr<PeerLink>& link, const kv_transfer::PeerMessage& message, TimePoint now);
   void OnLost(const std::shared_ptr<PeerLink>& link, TimePoint now);
-  void Report(WorkerReport& report) const;
+  void Tick(TimePoint now);
+
+  void Report(std::string_view wire, WorkerReport& report) const;
   uint64_t pushed_bytes(RequestId request) const;
+  // From the first token to the decode worker's ack, of a request that has just ended; 0 when unknown.
+  double TakeHandoffMs(RequestId request);
 
  private:
   struct Outgoing {
     GenerationRequest request;
     PeerAddress decode;
     std::shared_ptr<PeerLink> link;
-    bool granted = false;
+    kv_transfer::PrefillHandoff machine;
     uint64_t pushed_bytes = 0;
+    TimePoint prompt_done;
+    int flips = 0;  // damage done on purpose
   };
-  struct Item {  // one push, or (block < 0) the commit after all pushes of its request
+  // What waits for its turn on a connection.
+  struct Outbound {
     RequestId request;
-    int ordinal = 0;
-    BlockId block = -1;
-    int group = 0;
-    bool resend = false;
-    kv_transfer::Commit commit;
+    std::variant<kv_transfer::prefill_action::SendPush, kv_transfer::prefill_action::SendCommit> what;
   };
-  void QueueBlock(const Outgoing& out, int ordinal, BlockId block, int first_group, int groups);
-  void Flush(const std::shared_ptr<PeerLink>& link);
-  bool SendPush(Outgoing& out, PeerLink& link, const Item& item);
-  void Fail(RequestId request, const Status& status, TimePoint now);
+  struct Staged {
+    RequestId request;
+    kv_transfer::Lease lease = 0;
+    kv_transfer::Piece piece;
+  };
+
+  void Feed(RequestId request, kv_transfer::PrefillEvent event, TimePoint now);
+  void Perform(Outgoing& out, kv_transfer::PrefillAction action, TimePoint now, std::deque<kv_transfer::PrefillEvent>& next);
+  Status Connect(Outgoing& out);
+  std::vector<kv_transfer::Piece> PiecesOf(const scheduler::PlannedPush& push, int first_group, int groups) const;
+  void Flush(PeerLink& link);
+  bool Stage(Outgoing& out, PeerLink& link, const kv_transfer::prefill_action::SendPush& push);
+  void OnPushReply(const std::shared_ptr<PeerLink>& link, const kv_transfer::PushReply& reply, TimePoint now);
 
   const kv_transfer::HandoffOptions options_;
   const Executor& executor_;
@@ -67,9 +83,10 @@ class HandoffSender {
   std::map<WorkerId, std::shared_ptr<PeerLink>> links_;
   std::unordered_map<RequestId, Outgoing> outgoing_;
   std::map<uint64_t, std::vector<scheduler::PlannedPush>> pushes_;
-  std::map<PeerLink*, std::deque<Item>> queues_;
-  std::map<std::pair<PeerLink*, uint64_t>, Item> in_ring_;  // by offset
-  uint64_t started_ = 0, completed_ = 0, failed_ = 0, bytes_ = 0, bytes_resent_ = 0;
+  std::map<PeerLink*, std::deque<Outbound>> queues_;
+  std::map<std::pair<PeerLink*, uint64_t>, Staged> staged_;  // by offset
+  std::unordered_map<RequestId, double> handoff_ms_;
+  uint64_t started_ = 0, completed_ = 0, failed_ = 0, recomputed_ = 0, bytes_ = 0, bytes_resent_ = 0;
   double seconds_ = 0;
 };
 

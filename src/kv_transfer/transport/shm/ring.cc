@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kv_transfer/ring.h"
+#include "kv_transfer/transport/shm/ring.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,6 +21,7 @@ StatusOr<std::unique_ptr<Ring>> Ring::Make(uint64_t slot_bytes, int slots) {
   void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (data == MAP_FAILED) return absl::ResourceExhaustedError(base::StrCat("mapping a hand-off ring of ", bytes >> 20, " MiB: ", std::strerror(errno)));
   std::unique_ptr<Ring> ring(new Ring(std::move(fd), static_cast<std::byte*>(data), bytes));
+  ring->slot_bytes_ = slot_bytes;
   for (int i = slots - 1; i >= 0; --i) ring->free_.push_back(slot_bytes * static_cast<uint64_t>(i));
   return ring;
 }
@@ -37,11 +38,11 @@ StatusOr<std::unique_ptr<Ring>> Ring::Open(base::UniqueFd fd, uint64_t bytes) {
 
 Ring::~Ring() { munmap(data_, bytes_); }
 
-std::optional<uint64_t> Ring::TakeSlot() {
+std::optional<StagingSlot> Ring::TakeSlot() {
   if (free_.empty()) return std::nullopt;
   const uint64_t offset = free_.back();
   free_.pop_back();
-  return offset;
+  return StagingSlot{offset, At(offset, slot_bytes_)};
 }
 
 void Ring::GiveBack(uint64_t offset) { free_.push_back(offset); }

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "kv_transfer/transport.h"
 #include "platform/base/unique_fd.h"
 #include "tokenworks/status.h"
 
@@ -25,7 +26,7 @@ class Ring {
 
   int fd() const { return fd_.get(); }
   uint64_t bytes() const { return bytes_; }
-  std::optional<uint64_t> TakeSlot();  // offset
+  std::optional<StagingSlot> TakeSlot();
   void GiveBack(uint64_t offset);
   std::span<std::byte> At(uint64_t offset, uint64_t size) { return {data_ + offset, size}; }
   bool Contains(uint64_t offset, uint64_t size) const { return size <= bytes_ && offset <= bytes_ - size; }
@@ -34,7 +35,7 @@ class Ring {
   Ring(base::UniqueFd fd, std::byte* data, uint64_t bytes) : fd_(std::move(fd)), data_(data), bytes_(bytes) {}
   base::UniqueFd fd_;
   std::byte* data_;
-  uint64_t bytes_;
+  uint64_t bytes_, slot_bytes_ = 0;
   std::vector<uint64_t> free_;
 };
 
