@@ -177,7 +177,7 @@ void Scheduler::Cancel(RequestId request, std::optional<uint32_t> sequence, Canc
     s.stopping = true;
     return;
   }
-  st.FinishSequence(*r, s);
+  st.Leave(*r, s);
   st.EndIfFinished(*r, now);
 }
 
@@ -235,6 +235,7 @@ void Scheduler::Complete(const StepResult& result, TimePoint now) {
     Resident& r = *st.Find(id);
     if (r.ending) continue;
     for (Sequence& s : r.sequences) {  // blocks stay until the peer has acknowledged
+      if (s.phase == SequencePhase::kFinished) continue;
       st.StopRunning(r, s.index);
       if (s.opened) st.pending_ends.push_back({id, s.index});
       s.opened = false;
@@ -252,7 +253,7 @@ void Scheduler::Complete(const StepResult& result, TimePoint now) {
       continue;
     }
     for (Sequence& s : r->sequences)
-      if (s.stopping && !s.in_flight && s.phase == SequencePhase::kRunning) st.FinishSequence(*r, s);
+      if (s.stopping && !s.in_flight && s.phase == SequencePhase::kRunning) st.Leave(*r, s);
     st.EndIfFinished(*r, now);
   }
 }

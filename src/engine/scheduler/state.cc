@@ -108,6 +108,14 @@ void Scheduler::State::FinishSequence(Resident& r, Sequence& s) {
   ReleaseBlocks(r, s);
 }
 
+void Scheduler::State::Leave(Resident& r, Sequence& s) {
+  FinishSequence(r, s);
+  const auto in_phase = [&](SequencePhase phase) { return std::find_if(r.sequences.begin(), r.sequences.end(), [&](const Sequence& q) { return q.phase == phase; }); };
+  const auto follower = in_phase(SequencePhase::kFollowing);
+  if (follower == r.sequences.end() || in_phase(SequencePhase::kWaiting) != r.sequences.end() || in_phase(SequencePhase::kRunning) != r.sequences.end()) return;
+  Enqueue(r, follower->index, true);
+}
+
 void Scheduler::State::EndIfFinished(Resident& r, TimePoint now) {
   if (r.finished() && !r.in_flight()) Erase(r, false, now);
 }

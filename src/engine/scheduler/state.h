@@ -64,6 +64,8 @@ struct Scheduler::State {
   // Appends a sampled token and says why the sequence has ended with it (kNone: it has not).
   FinishReason Append(Resident& r, Sequence& s, const SampledToken& token);
   void FinishSequence(Resident& r, Sequence& s);
+  // FinishSequence for one that goes while the others stay: if they waited for its prompt, the next one computes it.
+  void Leave(Resident& r, Sequence& s);
   void EndIfFinished(Resident& r, TimePoint now);
   // Ends the whole request with a status, now or when its plan comes back.
   void End(Resident& r, Status status, TimePoint now, bool handed_off = false);
