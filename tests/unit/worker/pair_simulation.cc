@@ -19,6 +19,7 @@ SimulatedWorker::SimulatedWorker(const std::string& id, WorkerRole role, Incarna
   options.incarnation = incarnation;
   options.peer_socket_path = StrCat(id, "@", incarnation);
   options.handoff = handoff;
+  options.handoff.staging_bytes = 1;  // the fewest slots: pushes have to wait for replies
   options.chunk_tokens_max = 32;
   options.step_rows_max = 64;
   core_ = std::make_unique<WorkerCore>(options, executor_, &transport_, [this](const std::shared_ptr<PeerLink>& link) {
