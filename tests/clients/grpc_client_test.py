@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generated Python client of tokenworks.v1.Inference: streams, cancels, deadlines, errors, health, reflection.
 
-  python3 grpc_client_test.py --target 127.0.0.1:PORT --http http://127.0.0.1:PORT   (grpcio, grpcio-tools, -health-checking, -reflection)
+  TOKENWORKS_URL=http://127.0.0.1:8000 python3 grpc_client_test.py   (packages: requirements.txt)
 """
-import argparse
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -37,9 +37,9 @@ def generated():
 
 
 class Client:
-    def __init__(self, target, http):
+    def __init__(self, http):
         self.pb, stubs = generated()
-        self.channel = grpc.insecure_channel(target)
+        self.channel = grpc.insecure_channel(json.load(urllib.request.urlopen(http + "/v1/cluster"))["grpc"])
         self.stub = stubs.InferenceStub(self.channel)
         self.http = http
 
@@ -160,11 +160,7 @@ def in_parallel(c):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--target", required=True)
-    parser.add_argument("--http", required=True)
-    options = parser.parse_args()
-    client = Client(options.target, options.http)
+    client = Client(os.environ["TOKENWORKS_URL"])
     for part in (streams, cancels, refuses, surfaces, in_parallel):
         part(client)
     print(f"grpc client: {sum(CHECKS)} passed, {len(CHECKS) - sum(CHECKS)} failed")

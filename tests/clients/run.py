@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cluster"))
 from cluster import BINARY, ROOT, cluster  # noqa: E402
 
-TESTS = ["openai_client_test.py"]  # each reads TOKENWORKS_URL, prints one summary line last and exits non-zero on a failure
+TESTS = ["openai_client_test.py", "grpc_client_test.py"]  # each reads TOKENWORKS_URL, prints one summary line last and exits non-zero on a failure
 TEST_SECONDS_MAX = 300
 
 
