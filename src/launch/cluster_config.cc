@@ -87,7 +87,7 @@ const std::vector<Key>& Table() {
     std::vector<Key> keys = {
         String("model.source", &C::model), String("model.name", &C::model_name), Integer("model.context_length", &C::context_length, 0, 1 << 24),
         String("http.host", &C::http_host), Integer("http.port", &C::http_port, 0, 65535), String("grpc.host", &C::grpc_host), Integer("grpc.port", &C::grpc_port, 0, 65535),
-        String("router.policy", &C::router_policy, {"least_loaded"}), String("router.disaggregate", &C::disaggregate, {"always", "never"}),
+        String("router.policy", &C::router_policy, {"least_loaded", "round_robin", "random"}), String("router.disaggregate", &C::disaggregate, {"always", "never"}),
         Integer("router.queue_max", &C::router_queue_max, 1, 1 << 20), String("kv_transfer.wire", &C::wire, {"auto", "shm"}), Boolean("kv_transfer.checksum", &C::checksum),
         Integer("kv_transfer.test_flip_bits", &C::test_flip_bits, 0, 8), Integer("engine.chunk_tokens", &C::chunk_tokens, 16, 8192), Boolean("engine.prefix_cache", &C::prefix_cache),
         String("engine.kernels", &C::kernels), String("engine.step_log", &C::step_log), Boolean("security.insecure", &C::insecure)};

@@ -31,8 +31,8 @@ StatusOr<Disaggregate> ParseDisaggregate(std::string_view name) {
 }
 
 struct Router::Shell {
-  explicit Shell(RouterOptions options)
-      : core(std::move(options), [this](const WorkerId& worker, ToWorker message) {
+  Shell(RouterOptions options, std::unique_ptr<PlacementPolicy> policy)
+      : core(std::move(options), std::move(policy), [this](const WorkerId& worker, ToWorker message) {
           if (const auto it = links.find(worker); it != links.end()) it->second->Send(std::move(message));
         }) {
     std::random_device random;
@@ -100,8 +100,8 @@ struct Router::Shell {
 Router::Router(std::unique_ptr<Shell> shell) : shell_(std::move(shell)) {}
 
 StatusOr<std::unique_ptr<Router>> Router::Create(RouterOptions options) {
-  if (options.policy != "least_loaded") return absl::InvalidArgumentError(base::StrCat("router.policy '", options.policy, "' is not built yet; use least_loaded"));
-  return std::unique_ptr<Router>(new Router(std::make_unique<Shell>(std::move(options))));
+  TW_ASSIGN_OR_RETURN(auto policy, MakePolicy(options.policy, std::random_device()()));
+  return std::unique_ptr<Router>(new Router(std::make_unique<Shell>(std::move(options), std::move(policy))));
 }
 
 Router::~Router() {
@@ -150,7 +150,7 @@ void Router::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason
 }
 
 void Router::SetRole(WorkerId worker, WorkerRole role, std::function<void(Status)> done) {
-  shell_->Post([shell = shell_.get(), worker, role, done = std::move(done)] { shell->core.SetRole(worker, role, done); });
+  shell_->Post([shell = shell_.get(), worker, role, done = std::move(done)] { shell->core.SetRole(worker, role, done, Shell::Now()); });
 }
 
 void Router::SetAddresses(std::string http, std::string grpc) {

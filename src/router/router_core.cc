@@ -22,15 +22,27 @@ int RouterCore::ContextLimit() const {
   return limit;
 }
 
-WorkerId RouterCore::Least(bool prefill_phase, bool decode_phase) const {
-  const WorkerEntry* best = nullptr;
-  for (const auto& [id, w] : workers_) {
-    const WorkerRole role = w.status.role;
-    const bool fits = role == WorkerRole::kMixed || (prefill_phase && !decode_phase && role == WorkerRole::kPrefill) || (decode_phase && !prefill_phase && role == WorkerRole::kDecode);
-    if (w.status.state != WorkerState::kReady || !fits) continue;
-    if (best == nullptr || w.load < best->load) best = &w;
-  }
-  return best ? best->status.hello.worker : WorkerId();
+bool RouterCore::Serves(WorkerRole role, Phase phase) {
+  return role == WorkerRole::kMixed || (phase == Phase::kPrefill && role == WorkerRole::kPrefill) || (phase == Phase::kDecode && role == WorkerRole::kDecode);
+}
+
+std::vector<Candidate> RouterCore::Ready(Phase phase) const {
+  std::vector<Candidate> out;
+  for (const auto& [id, w] : workers_)
+    if (w.status.state == WorkerState::kReady && Serves(w.status.role, phase)) out.push_back({id, w.load});
+  return out;
+}
+
+bool RouterCore::DueBack(Phase phase) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) { return entry.second.status.state != WorkerState::kReady && Serves(entry.second.status.role, phase); });
+}
+
+Status RouterCore::NoWorker(TimePoint waiting_since, TimePoint now) const {
+  const Phase prefill = PrefillPhase();
+  const bool no_prefill = Ready(prefill).empty();
+  const Phase missing = no_prefill ? prefill : Phase::kDecode;
+  if (DueBack(missing) && now - waiting_since < options_.worker_wait_max) return OkStatus();
+  return absl::UnavailableError(StrCat("no ready worker in the ", missing == Phase::kBoth ? "mixed" : no_prefill ? "prefill" : "decode", " pool", DueBack(missing) ? "; one is starting" : ""));
 }
 
 void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now) {
@@ -60,10 +72,11 @@ void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> si
 
 bool RouterCore::Place(Active& a, TimePoint now) {
   const bool local = options_.disaggregate == Disaggregate::kNever;
-  a.prefill = local ? Least(true, true) : Least(true, false);
-  if (local && a.prefill.empty()) a.prefill = Least(true, false);
-  a.decode = local ? WorkerId() : Least(false, true);
-  if (a.prefill.empty() || (!local && a.decode.empty())) return false;
+  const std::vector<Candidate> prefill = Ready(PrefillPhase()), decode = local ? std::vector<Candidate>() : Ready(Phase::kDecode);
+  if (prefill.empty() || (!local && decode.empty())) return false;
+  const Placement placement = policy_->Place({prefill, decode});
+  a.prefill = prefill[placement.prefill].worker;
+  a.decode = local ? WorkerId() : decode[placement.decode].worker;
   if (a.decode == a.prefill) a.decode.clear();
   a.placed = a.on_prefill = true;
   a.placed_at = now;
@@ -175,9 +188,7 @@ void RouterCore::OnMessage(const WorkerId& id, FromWorker message, TimePoint now
   if (message.report) {
     w.status.report = std::move(*message.report);
     w.status.role = w.status.report.role;
-    for (auto& [role, done] : w.role_waiters)
-      if (role == w.status.role && done) std::exchange(done, nullptr)(OkStatus());
-    std::erase_if(w.role_waiters, [](const auto& waiter) { return waiter.second == nullptr; });
+    FinishRoleWaiters(w, now);
   }
   for (TokenDelta& d : message.deltas) OnDelta(std::move(d), now);
   for (RequestEnded& e : message.ended) OnEnded(id, std::move(e), now);
@@ -204,11 +215,21 @@ void RouterCore::OnLost(const WorkerId& id, const Status& status, TimePoint now)
   }
 }
 
-void RouterCore::SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done) {
+void RouterCore::FinishRoleWaiters(WorkerEntry& w, TimePoint now) {
+  std::vector<WorkerEntry::RoleWaiter> waiters = std::exchange(w.role_waiters, {});
+  for (auto& waiter : waiters) {
+    if (waiter.role == w.status.role) waiter.done(OkStatus());
+    else if (w.status.state == WorkerState::kLost) waiter.done(absl::UnavailableError(StrCat("worker ", w.status.hello.worker, " was lost before it took the role")));
+    else if (waiter.deadline <= now) waiter.done(absl::DeadlineExceededError(StrCat("worker ", w.status.hello.worker, " has not taken the role ", std::string(WorkerRoleName(waiter.role)), " in time; `status` shows what it does")));
+    else w.role_waiters.push_back(std::move(waiter));
+  }
+}
+
+void RouterCore::SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done, TimePoint now) {
   const auto it = workers_.find(id);
   if (it == workers_.end()) return done(absl::NotFoundError(StrCat("no worker '", id, "'")));
   if (it->second.status.state != WorkerState::kReady) return done(absl::UnavailableError(StrCat("worker ", id, " is not ready")));
-  it->second.role_waiters.emplace_back(role, std::move(done));
+  it->second.role_waiters.push_back({role, now + options_.role_wait_max, std::move(done)});
   send_(id, tokenworks::SetRole{role});
 }
 
@@ -222,11 +243,12 @@ void RouterCore::Tick(TimePoint now) {
   for (const RequestId& id : waiting) {
     Active& a = active_.at(id);
     if (Place(a, now)) continue;
-    if (now - a.arrived < options_.worker_wait_max) continue;
+    Status status = NoWorker(a.arrived, now);
+    if (status.ok()) continue;
     a.summary.retry_after_s = 1;
-    const bool no_prefill = a.prefill.empty();
-    End(a, absl::UnavailableError(StrCat("no ready worker in the ", no_prefill ? "prefill" : "decode", " pool")), now);
+    End(a, std::move(status), now);
   }
+  for (auto& [id, w] : workers_) FinishRoleWaiters(w, now);
 }
 
 void RouterCore::EndAll(const Status& status, TimePoint now) {
@@ -247,10 +269,9 @@ ClusterStatus RouterCore::Snapshot() const {
     s.handoff.recomputed += r.handoffs_recomputed;
     s.handoff.bytes += r.handoff_bytes, s.handoff.bytes_resent += r.handoff_bytes_resent;
   }
-  const bool local = options_.disaggregate == Disaggregate::kNever;
-  const WorkerId prefill = local ? Least(true, true) : Least(true, false), decode = local ? prefill : Least(false, true);
-  s.ready = !prefill.empty() && !decode.empty();
-  if (!s.ready) s.not_ready_reason = StrCat("no ready worker in the ", prefill.empty() ? "prefill" : "decode", " pool");
+  const bool prefill = !Ready(PrefillPhase()).empty(), decode = PrefillPhase() == Phase::kBoth || !Ready(Phase::kDecode).empty();
+  s.ready = prefill && decode;
+  if (!s.ready) s.not_ready_reason = StrCat("no ready worker in the ", PrefillPhase() == Phase::kBoth ? "mixed" : prefill ? "decode" : "prefill", " pool");
   return s;
 }
 

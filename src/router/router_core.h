@@ -10,6 +10,7 @@
 
 #include "router/cluster_status.h"
 #include "router/generation_backend.h"
+#include "router/policy/placement_policy.h"
 #include "router/router_options.h"
 #include "tokenworks/token_sink.h"
 
@@ -19,14 +20,16 @@ namespace tokenworks::router {
 class RouterCore {
  public:
   using SendToWorker = std::function<void(const WorkerId&, ToWorker)>;
-  RouterCore(RouterOptions options, SendToWorker send) : options_(std::move(options)), send_(std::move(send)) {}
+  RouterCore(RouterOptions options, std::unique_ptr<PlacementPolicy> policy, SendToWorker send) : options_(std::move(options)), policy_(std::move(policy)), send_(std::move(send)) {}
 
   void AddWorker(const WorkerId& id, WorkerRole role);
   void Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now);
   void Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens, TimePoint now);
   void OnMessage(const WorkerId& id, FromWorker message, TimePoint now);
   void OnLost(const WorkerId& id, const Status& status, TimePoint now);
-  void SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done);
+  // `done` hears Ok once the worker has reported the role; NotFound, Unavailable, or DeadlineExceeded after
+  // RouterOptions::role_wait_max.
+  void SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done, TimePoint now);
   void Tick(TimePoint now);
   void EndAll(const Status& status, TimePoint now);
   ClusterStatus Snapshot() const;
@@ -49,11 +52,24 @@ class RouterCore {
   struct WorkerEntry {
     WorkerStatus status;
     int64_t load = 0;  // tokens of requests placed there
-    std::vector<std::pair<WorkerRole, std::function<void(Status)>>> role_waiters;
+    struct RoleWaiter {
+      WorkerRole role;
+      TimePoint deadline;
+      std::function<void(Status)> done;
+    };
+    std::vector<RoleWaiter> role_waiters;
   };
+  enum class Phase : uint8_t { kPrefill, kDecode, kBoth };
 
+  static bool Serves(WorkerRole role, Phase phase);
+  std::vector<Candidate> Ready(Phase phase) const;
+  // A worker that is not ready now, but comes back in a role that serves the phase.
+  bool DueBack(Phase phase) const;
+  Phase PrefillPhase() const { return options_.disaggregate == Disaggregate::kNever ? Phase::kBoth : Phase::kPrefill; }
   bool Place(Active& a, TimePoint now);
-  WorkerId Least(bool prefill_phase, bool decode_phase) const;
+  // Why no worker takes this request; ok while one that does is due back.
+  Status NoWorker(TimePoint waiting_since, TimePoint now) const;
+  void FinishRoleWaiters(WorkerEntry& w, TimePoint now);
   int ContextLimit() const;
   void OnDelta(TokenDelta delta, TimePoint now);
   void OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now);
@@ -62,6 +78,7 @@ class RouterCore {
   int64_t Load(const Active& a) const { return static_cast<int64_t>(a.request.prompt.size()) + a.request.sampling.max_tokens * static_cast<int64_t>(a.request.n); }
 
   const RouterOptions options_;
+  const std::unique_ptr<PlacementPolicy> policy_;
   const SendToWorker send_;
   std::map<WorkerId, WorkerEntry> workers_;
   std::unordered_map<RequestId, Active> active_;

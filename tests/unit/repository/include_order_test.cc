@@ -17,7 +17,7 @@ struct Layer {
 };
 // First match wins. Folders of one level above 40 never include each other; below, they may.
 constexpr Layer kLayers[] = {{"src/apps", 60},           {"src/frontend", 50},    {"src/router", 41},  {"src/worker", 42},    {"src/launch", 43},
-                             {"src/kv_transfer", 30},    {"src/engine", 30},      {"src/text", 20},    {"src/kv_index", 20},  {"src/model_files", 20},
+                             {"src/kv_transfer", 30},    {"src/engine", 30},      {"src/text", 20},          {"src/token_stream", 20},     {"src/kv_index", 20},  {"src/model_files", 20},
                              {"src/platform/base", 0},   {"src/platform", 10},    {"kernels", 10},     {"include/tokenworks", 0}};
 
 const Layer* LayerOf(const std::string& path) {

@@ -26,7 +26,7 @@ struct Sink final : TokenSink {
 
 class RouterCoreTest : public ::testing::Test {
  protected:
-  RouterCoreTest() : core_(Options(), [this](const WorkerId& w, ToWorker m) { sent_.emplace_back(w, std::move(m)); }) {
+  RouterCoreTest() : core_(Options(), *MakePolicy("least_loaded", 1), [this](const WorkerId& w, ToWorker m) { sent_.emplace_back(w, std::move(m)); }) {
     core_.AddWorker("prefill-0", WorkerRole::kPrefill);
     core_.AddWorker("decode-0", WorkerRole::kDecode);
   }
@@ -171,6 +171,44 @@ TEST_F(RouterCoreTest, EndsEveryRequestOnceUnderRandomEvents) {
     EXPECT_EQ(core_.Snapshot().requests.active, 0u);
     EXPECT_EQ(core_.Snapshot().metrics.waiting + core_.Snapshot().metrics.running, 0);
   }
+}
+
+TEST_F(RouterCoreTest, WaitsForAWorkerThatIsDueBackAndForNoOther) {
+  Hello("prefill-0", WorkerRole::kPrefill);
+  const auto waits = Submit(1);  // decode-0 is starting
+  core_.Tick(clock_.Now());
+  EXPECT_FALSE(waits->ended);
+  Hello("decode-0", WorkerRole::kDecode);
+  core_.Tick(clock_.Now());
+  EXPECT_EQ(sent_.size(), 1u);
+  FromWorker report;
+  report.report.emplace().role = WorkerRole::kPrefill;  // by hand: no decode worker is left, and none comes back
+  core_.OnMessage("decode-0", std::move(report), clock_.Now());
+  const auto refused = Submit(2);
+  core_.Tick(clock_.Now());
+  ASSERT_TRUE(refused->ended);
+  EXPECT_EQ(refused->summary.status.code(), StatusCode::kUnavailable);
+  EXPECT_NE(std::string(refused->summary.status.message()).find("decode pool"), std::string::npos);
+}
+
+TEST_F(RouterCoreTest, ARoleThatIsNotTakenIsAnErrorInTime) {
+  BothReady();
+  std::vector<Status> heard;
+  const auto done = [&](Status s) { heard.push_back(std::move(s)); };
+  core_.SetRole("prefill-0", WorkerRole::kMixed, done, clock_.Now());
+  core_.SetRole("decode-0", WorkerRole::kMixed, done, clock_.Now());
+  core_.SetRole("nobody", WorkerRole::kMixed, done, clock_.Now());
+  ASSERT_EQ(heard.size(), 1u);
+  EXPECT_EQ(heard[0].code(), StatusCode::kNotFound);
+  core_.OnLost("decode-0", absl::UnavailableError("gone"), clock_.Now());
+  clock_.Advance(std::chrono::seconds(9));
+  core_.Tick(clock_.Now());
+  ASSERT_EQ(heard.size(), 2u);
+  EXPECT_EQ(heard[1].code(), StatusCode::kUnavailable);
+  clock_.Advance(std::chrono::seconds(2));
+  core_.Tick(clock_.Now());
+  ASSERT_EQ(heard.size(), 3u);
+  EXPECT_EQ(heard[2].code(), StatusCode::kDeadlineExceeded);
 }
 
 }  // namespace
