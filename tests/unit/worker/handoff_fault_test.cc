@@ -10,7 +10,6 @@ namespace {
 using kv_transfer::HandoffOptions;
 using kv_transfer::LocalHub;
 using kv_transfer::PeerMessage;
-using model::scripted::ScriptedExecutor;
 
 void ExpectNothingKept(SimulatedWorker& worker, const std::string& name) {
   const KvCounts kv = worker.Report().kv;
@@ -25,7 +24,7 @@ void ExpectSound(SimulatedPair& pair, bool all_complete) {
     EXPECT_TRUE(r.over()) << "request " << id.value << " never ended";
     if (!all_complete) continue;
     EXPECT_TRUE(r.status.ok()) << "request " << id.value << ": " << r.status;
-    for (uint32_t s = 0; s < r.request.n; ++s) EXPECT_EQ(r.tokens[s], ScriptedExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s)) << "request " << id.value << " sequence " << s;
+    for (uint32_t s = 0; s < r.request.n; ++s) EXPECT_EQ(r.tokens[s], ContextHashExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s)) << "request " << id.value << " sequence " << s;
   }
   ExpectNothingKept(*pair.prefill, "prefill");
   ExpectNothingKept(*pair.decode, "decode");
@@ -85,7 +84,7 @@ TEST(HandoffFaults, OneSequenceIsCancelledTheOthersGoOn) {
     ExpectSound(pair, false);
     const auto& r = pair.requests.at(id);
     EXPECT_TRUE(r.status.ok()) << r.status;
-    for (uint32_t s = 1; s < r.request.n; ++s) EXPECT_EQ(r.tokens[s], ScriptedExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s));
+    for (uint32_t s = 1; s < r.request.n; ++s) EXPECT_EQ(r.tokens[s], ContextHashExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s));
   }
 }
 
@@ -188,7 +187,7 @@ TEST(HandoffFaults, ADecodePoolThatIsFullMakesThemWait) {
 
 TEST(HandoffFaults, AnotherModelIsRefusedByName) {
   SimulatedPair pair(1);
-  model::scripted::ScriptedOptions other = pair.executor;
+  ContextHashOptions other = pair.executor;
   other.weight_digest = "another";
   pair.decode = std::make_unique<SimulatedWorker>("decode-1", WorkerRole::kDecode, 13, other, HandoffOptions{}, pair.hub, pair.clock);
   const RequestId id = pair.Submit();

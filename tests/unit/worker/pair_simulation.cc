@@ -8,9 +8,8 @@
 namespace tokenworks::worker {
 
 using base::StrCat;
-using model::scripted::ScriptedExecutor;
 
-SimulatedWorker::SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation, const model::scripted::ScriptedOptions& executor, const kv_transfer::HandoffOptions& handoff,
+SimulatedWorker::SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation, const ContextHashOptions& executor, const kv_transfer::HandoffOptions& handoff,
                                  kv_transfer::LocalHub& hub, const ManualClock& clock)
     : clock_(clock), executor_(executor), transport_(hub) {
   WorkerOptions options;
@@ -146,7 +145,7 @@ void SimulatedPair::Take(SimulatedWorker& worker, bool is_prefill) {
 void SimulatedPair::TakeDelta(const TokenDelta& d) {
   Request& r = requests.at(d.request);
   std::vector<TokenId>& log = r.tokens.at(d.sequence);
-  const auto expected = ScriptedExecutor::Expected(executor, r.request.prompt, r.request.sampling, d.sequence);
+  const auto expected = ContextHashExecutor::Expected(executor, r.request.prompt, r.request.sampling, d.sequence);
   for (size_t i = 0; i < d.tokens.size(); ++i) {
     const size_t position = d.position + i;
     if (position > log.size()) problems.push_back(StrCat("request ", d.request.value, " sequence ", d.sequence, ": token ", position, " came before token ", log.size()));

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/model/scripted/scripted_executor.h"
+#include "context_hash_executor.h"
 #include "kv_transfer/transport/local/local_transport.h"
 #include "worker/worker_core.h"
 
@@ -17,7 +17,7 @@ namespace tokenworks::worker {
 // One worker process: core, executor, and the events that its threads would have posted.
 class SimulatedWorker {
  public:
-  SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation, const model::scripted::ScriptedOptions& executor, const kv_transfer::HandoffOptions& handoff, kv_transfer::LocalHub& hub,
+  SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation, const ContextHashOptions& executor, const kv_transfer::HandoffOptions& handoff, kv_transfer::LocalHub& hub,
                   const ManualClock& clock);
 
   void Assign(GenerationRequest request, Route route, const PeerAddress& decode) { core_->OnRouter(tokenworks::Assign{std::move(request), route, decode}, clock_.Now()); }
@@ -32,13 +32,13 @@ class SimulatedWorker {
   WorkerReport Report();
 
   PeerAddress address() const { return core_->Hello().peer; }
-  model::scripted::ScriptedExecutor& executor() { return executor_; }
+  ContextHashExecutor& executor() { return executor_; }
   std::vector<TokenDelta> deltas;
   std::vector<RequestEnded> ended;
 
  private:
   const ManualClock& clock_;
-  model::scripted::ScriptedExecutor executor_;
+  ContextHashExecutor executor_;
   kv_transfer::LocalTransport transport_;
   std::vector<std::weak_ptr<PeerLink>> links_;
   std::unique_ptr<WorkerCore> core_;
@@ -68,7 +68,7 @@ struct SimulatedPair {
   std::mt19937_64 random;
   ManualClock clock;
   kv_transfer::LocalHub hub;
-  model::scripted::ScriptedOptions executor;
+  ContextHashOptions executor;
   std::unique_ptr<SimulatedWorker> prefill, decode;
   std::map<RequestId, Request> requests;
   uint64_t next_id = 1;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/model/scripted/scripted_executor.h"
+#include "context_hash_executor.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "platform/base/str_cat.h"
 
-namespace tokenworks::model::scripted {
+namespace tokenworks::worker {
 namespace {
 
 // splitmix64: every input bit reaches every output bit.
@@ -20,7 +20,7 @@ uint64_t Mix(uint64_t x) {
 uint64_t ValueOf(int layer, int position, TokenId token) { return Mix(Mix(Mix(static_cast<uint64_t>(layer) + 1) ^ static_cast<uint64_t>(position)) ^ static_cast<uint64_t>(static_cast<uint32_t>(token))); }
 
 // `attention`: the sum of all values of all layers up to the last position.
-TokenId TokenFor(uint64_t attention, const SamplingParams& sampling, uint32_t sequence, int output, const ScriptedOptions& options) {
+TokenId TokenFor(uint64_t attention, const SamplingParams& sampling, uint32_t sequence, int output, const ContextHashOptions& options) {
   uint64_t x = Mix(attention);
   if (sampling.temperature > 0) x = Mix(x ^ Mix(sampling.seed ^ (static_cast<uint64_t>(sequence) << 32)));
   const TokenId token = static_cast<TokenId>(x % static_cast<uint64_t>(options.vocabulary));
@@ -28,7 +28,7 @@ TokenId TokenFor(uint64_t attention, const SamplingParams& sampling, uint32_t se
   return ends && (sampling.ignore_eos || output < sampling.min_tokens) ? options.vocabulary - 1 : token;
 }
 
-KvLayout LayoutOf(const ScriptedOptions& options) {
+KvLayout LayoutOf(const ContextHashOptions& options) {
   KvLayout layout;
   for (int l = 0; l < options.layers; ++l) {
     KvLayer layer;
@@ -38,7 +38,7 @@ KvLayout LayoutOf(const ScriptedOptions& options) {
     layer.dtype = KvDtype::kF32;
     layer.bytes = kBlockTokens * sizeof(uint64_t);
     layer.offset = layout.block_bytes;
-    layer.inner_order = "scripted";
+    layer.inner_order = "context-hash";
     layout.block_bytes += layer.bytes;
     layout.layers.push_back(layer);
   }
@@ -47,11 +47,11 @@ KvLayout LayoutOf(const ScriptedOptions& options) {
 
 }  // namespace
 
-ScriptedExecutor::ScriptedExecutor(ScriptedOptions options)
+ContextHashExecutor::ContextHashExecutor(ContextHashOptions options)
     : options_(std::move(options)), memory_(static_cast<size_t>(options_.kv_blocks) * static_cast<size_t>(options_.layers) * kBlockTokens) {
-  info_.model_name = "scripted";
+  info_.model_name = "context-hash";
   info_.weight_digest = options_.weight_digest;
-  info_.numerics_id = "scripted-1";
+  info_.numerics_id = "context-hash-1";
   info_.vocabulary = options_.vocabulary;
   info_.context_length = options_.context_length;
   info_.end_tokens = options_.end_tokens;
@@ -62,7 +62,7 @@ ScriptedExecutor::ScriptedExecutor(ScriptedOptions options)
   info_.depth = options_.depth;
 }
 
-Status ScriptedExecutor::Check(const StepPlan& plan) const {
+Status ContextHashExecutor::Check(const StepPlan& plan) const {
   const auto bad = [&](const std::string& what) { return absl::InvalidArgumentError(base::StrCat("plan ", plan.id, ": ", what)); };
   const auto in_pool = [&](BlockId b) { return b >= 0 && b < options_.kv_blocks; };
   if (static_cast<int>(submitted_.size()) >= options_.depth) return bad(base::StrCat("more plans than the depth of ", options_.depth));
@@ -82,13 +82,13 @@ Status ScriptedExecutor::Check(const StepPlan& plan) const {
   return OkStatus();
 }
 
-Status ScriptedExecutor::Submit(StepPlan plan) {
+Status ContextHashExecutor::Submit(StepPlan plan) {
   if (const Status status = Check(plan); !status.ok()) return status;
   submitted_.push_back(std::move(plan));
   return OkStatus();
 }
 
-SampledToken ScriptedExecutor::Sample(const StepItem& item, const SequenceId& sequence) {
+SampledToken ContextHashExecutor::Sample(const StepItem& item, const SequenceId& sequence) {
   uint64_t attention = 0;
   const int end = item.first_position + static_cast<int>(item.tokens.size());
   for (int p = 0; p < end; ++p)
@@ -102,7 +102,7 @@ SampledToken ScriptedExecutor::Sample(const StepItem& item, const SequenceId& se
   return out;
 }
 
-StatusOr<StepResult> ScriptedExecutor::Collect() {
+StatusOr<StepResult> ContextHashExecutor::Collect() {
   if (submitted_.empty()) return absl::InvalidArgumentError("Collect without a submitted plan");
   const StepPlan plan = std::move(submitted_.front());
   submitted_.pop_front();
@@ -132,16 +132,16 @@ StatusOr<StepResult> ScriptedExecutor::Collect() {
   return result;
 }
 
-void ScriptedExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
+void ContextHashExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
   const size_t first = (static_cast<size_t>(block) * static_cast<size_t>(options_.layers) + static_cast<size_t>(first_layer)) * kBlockTokens;
   std::memcpy(out.data(), &memory_[first], static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t));
 }
 
-void ScriptedExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
+void ContextHashExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
   std::memcpy(&Value(block, first_layer, 0), in.data(), static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t));
 }
 
-std::vector<TokenId> ScriptedExecutor::Expected(const ScriptedOptions& options, const std::vector<TokenId>& prompt, const SamplingParams& sampling, uint32_t sequence) {
+std::vector<TokenId> ContextHashExecutor::Expected(const ContextHashOptions& options, const std::vector<TokenId>& prompt, const SamplingParams& sampling, uint32_t sequence) {
   uint64_t attention = 0;
   int position = 0;
   const auto add = [&](TokenId token) {
@@ -160,4 +160,4 @@ std::vector<TokenId> ScriptedExecutor::Expected(const ScriptedOptions& options, 
   return out;
 }
 
-}  // namespace tokenworks::model::scripted
+}  // namespace tokenworks::worker

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An executor without a model, for tests and the simulator: the next token is a hash of everything in the sequence's
+// An executor without a model: the next token is a hash of everything in the sequence's
 // KV blocks, so a block that is wrong, stale or missing anywhere changes the answer, and Expected() says what is right.
 #pragma once
 
@@ -10,9 +10,9 @@
 
 #include "tokenworks/executor.h"
 
-namespace tokenworks::model::scripted {
+namespace tokenworks::worker {
 
-struct ScriptedOptions {
+struct ContextHashOptions {
   int kv_blocks = 64;
   int context_length = 1024;
   int layers = 4;
@@ -20,14 +20,14 @@ struct ScriptedOptions {
   int vocabulary = 1000;
   std::vector<TokenId> end_tokens = {0};
   int depth = 1;
-  std::string weight_digest = "scripted";
+  std::string weight_digest = "context-hash";
   std::function<Duration(int rows)> step_time = [](int rows) { return std::chrono::microseconds(100 * rows); };
 };
 
 // Not thread-safe. A step is computed inside Collect, layer group by layer group.
-class ScriptedExecutor final : public Executor {
+class ContextHashExecutor final : public Executor {
  public:
-  explicit ScriptedExecutor(ScriptedOptions options);
+  explicit ContextHashExecutor(ContextHashOptions options);
 
   const ExecutorInfo& info() const override { return info_; }
   void SetLayerGroupListener(LayerGroupListener listener) override { listener_ = std::move(listener); }
@@ -42,14 +42,14 @@ class ScriptedExecutor final : public Executor {
   void FailNext(Status status) { fail_next_ = std::move(status); }
 
   // The tokens that this executor answers to `prompt`, until `sampling` or an end token ends them.
-  static std::vector<TokenId> Expected(const ScriptedOptions& options, const std::vector<TokenId>& prompt, const SamplingParams& sampling, uint32_t sequence);
+  static std::vector<TokenId> Expected(const ContextHashOptions& options, const std::vector<TokenId>& prompt, const SamplingParams& sampling, uint32_t sequence);
 
  private:
   uint64_t& Value(BlockId block, int layer, int slot) { return memory_[(static_cast<size_t>(block) * static_cast<size_t>(options_.layers) + static_cast<size_t>(layer)) * kBlockTokens + static_cast<size_t>(slot)]; }
   Status Check(const StepPlan& plan) const;
   SampledToken Sample(const StepItem& item, const SequenceId& sequence);
 
-  const ScriptedOptions options_;
+  const ContextHashOptions options_;
   ExecutorInfo info_;
   LayerGroupListener listener_;
   std::vector<uint64_t> memory_;  // [block][layer][slot]: a hash of (layer, position, token)
@@ -62,4 +62,4 @@ class ScriptedExecutor final : public Executor {
   Status fail_next_;
 };
 
-}  // namespace tokenworks::model::scripted
+}  // namespace tokenworks::worker
