@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "engine/model/step_plan_check.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::model::cpu {
@@ -87,25 +88,9 @@ CpuExecutor::~CpuExecutor() {
   if (pool_ != nullptr) munmap(pool_, pool_bytes_);
 }
 
-Status CpuExecutor::Check(const StepPlan& plan) const {
-  const auto bad = [&](const auto&... what) { return absl::InvalidArgumentError(StrCat("step plan ", plan.id, ": ", what...)); };
-  for (const BlockCopy& c : plan.copies)
-    if (c.source < 0 || c.source >= info_.kv_blocks || c.destination < 0 || c.destination >= info_.kv_blocks) return bad("copy of a block outside the pool");
-  for (const StepItem& item : plan.items) {
-    const int end = item.first_position + static_cast<int>(item.tokens.size());
-    if (item.tokens.empty() || item.first_position < 0 || end > info_.context_length) return bad("positions ", item.first_position, " to ", end, " are empty or beyond the context");
-    if (static_cast<int>(item.blocks.size()) * kBlockTokens < end) return bad(item.blocks.size(), " blocks for ", end, " positions");
-    for (const BlockId b : item.blocks)
-      if (b < 0 || b >= info_.kv_blocks) return bad("block ", b, " outside the pool");
-    for (const TokenId t : item.tokens)
-      if (t < 0 || t >= info_.vocabulary) return bad("token ", t, " outside the vocabulary");
-  }
-  return OkStatus();
-}
-
 Status CpuExecutor::Submit(StepPlan plan) {
   if (plan_.has_value()) return absl::InvalidArgumentError("a plan is already submitted; the CPU executor has depth 1");
-  TW_RETURN_IF_ERROR(Check(plan));
+  TW_RETURN_IF_ERROR(CheckStepPlan(plan, info_, [&](SequenceId id) { return sampler_->IsOpen(id); }));
   plan_ = std::move(plan);
   return OkStatus();
 }
@@ -134,10 +119,7 @@ StatusOr<StepResult> CpuExecutor::Collect() {
   for (const StepItem& item : plan.items) {
     if (item.samples.empty()) continue;
     const std::span<const float> logits(forward_->logits(wanted++), config_.vocabulary);
-    for (const SequenceId& sequence : item.samples) {
-      if (!sampler_->IsOpen(sequence)) return absl::InvalidArgumentError(StrCat("step plan ", plan.id, " samples a sequence that was never started"));
-      result.samples.push_back({sequence, {sampler_->Sample(sequence, logits)}});
-    }
+    for (const SequenceId& sequence : item.samples) result.samples.push_back({sequence, {sampler_->Sample(sequence, logits)}});
   }
   result.duration = std::chrono::steady_clock::now() - begin;
   return result;

@@ -46,7 +46,6 @@ class CpuExecutor final : public Executor {
  private:
   CpuExecutor() = default;
   Status AllocatePool(uint64_t kv_bytes);
-  Status Check(const StepPlan& plan) const;
 
   std::unique_ptr<model_files::GgufFile> file_;
   ModelConfig config_;

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What include/tokenworks/executor.h promises, as cases that every executor passes. A binary links executor_conformance.cc
+// and instantiates the suite with its own executor.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "tokenworks/executor.h"
+
+namespace tokenworks::model {
+
+// An executor under test. `make` gives fresh ones that answer alike: vocabulary >= 300, context >= 512, >= 40 blocks, >= 2 layer groups.
+struct Subject {
+  std::string name;
+  std::function<std::unique_ptr<Executor>()> make;
+};
+inline void PrintTo(const Subject& s, std::ostream* out) { *out << s.name; }
+
+class ExecutorConformance : public testing::TestWithParam<Subject> {
+ protected:
+  void SetUp() override { executor_ = GetParam().make(); }
+  Executor& executor() { return *executor_; }
+
+  // Submits and collects one plan.
+  static StatusOr<StepResult> Run(Executor& executor, StepPlan plan);
+
+ private:
+  std::unique_ptr<Executor> executor_;
+};
+
+// One sequence computed on an executor the plain way: chunks, then one token a step.
+class Sequence {
+ public:
+  Sequence(SequenceId id, std::vector<TokenId> prompt, std::vector<BlockId> blocks, SamplingParams sampling = {});
+
+  // Rows of the next `count` known tokens; samples when they are the last known ones.
+  StepItem Next(int count);
+  SequenceStart Start() const { return {id_, sampling_, prompt_, {}}; }
+  // Takes this sequence's answer out of a result.
+  void Take(const StepResult& result);
+  // Computes all known tokens in chunks, then further ones until `outputs` are there. Opens the sequence with the first step.
+  void Generate(Executor& executor, const std::vector<int>& chunks, int outputs);
+
+  SequenceId id() const { return id_; }
+  const std::vector<SampledToken>& answers() const { return answers_; }
+  int known() const { return static_cast<int>(tokens_.size()); }
+  int computed() const { return computed_; }
+
+  bool opened = false;
+  std::vector<BlockId> blocks;
+
+ private:
+  SequenceId id_;
+  SamplingParams sampling_;
+  std::vector<TokenId> prompt_, tokens_;  // tokens_: prompt and answers
+  std::vector<SampledToken> answers_;
+  int computed_ = 0;
+};
+
+std::vector<TokenId> MakePrompt(int tokens, int seed);
+
+}  // namespace tokenworks::model
