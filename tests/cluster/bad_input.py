@@ -77,7 +77,7 @@ def context_limit(c):
     limit = 8192
     for over in (-2, -1, 0, 1, 2):
         prompt = [300 + i % 1000 for i in range(limit - 8)]
-        status, body = c.post("/v1/completions", {"model": "default", "prompt": prompt, "max_tokens": 8 + over, "ignore_eos": True, "return_token_ids": True})
+        status, body = c.post("/v1/completions", {"model": "default", "prompt": prompt, "max_tokens": 8 + over, "ignore_eos": True, "return_token_ids": True}, timeout=300)
         if status == 200:
             choice = body["choices"][0]
             check(f"context {over:+d}", choice["finish_reason"] == "length" and len(choice["token_ids"]) == min(8 + over, 8) == body["usage"]["completion_tokens"],
