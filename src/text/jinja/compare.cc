@@ -8,6 +8,8 @@
 namespace tokenworks::text::jinja {
 namespace {
 
+constexpr size_t kCompareWork = 8;
+
 bool SameSequenceType(const Value& a, const Value& b) {
   const auto type = [](const Value& v) { return v.is_sequence(SequenceKind::kGroup) ? SequenceKind::kTuple : v.sequence().kind; };
   return type(a) == type(b);
@@ -26,7 +28,7 @@ bool EqualDicts(Runtime& runtime, const Value& a, const Value& b) {
 }  // namespace
 
 bool Equal(Runtime& runtime, const Value& a, const Value& b) {
-  runtime.Work(1);
+  runtime.Work(kCompareWork);
   if (a.is_int() && b.is_int()) return a.integer() == b.integer();
   if (a.is_number() && b.is_number()) return a.number() == b.number();
   if (a.is_text() && b.is_text()) return a.bytes() == b.bytes();
@@ -41,7 +43,7 @@ bool Equal(Runtime& runtime, const Value& a, const Value& b) {
 }
 
 int Compare(Runtime& runtime, const Value& a, const Value& b) {
-  runtime.Work(1);
+  runtime.Work(kCompareWork);
   if (a.is_undefined()) FailUndefined(a);
   if (b.is_undefined()) FailUndefined(b);
   if (a.is_int() && b.is_int()) return a.integer() < b.integer() ? -1 : a.integer() > b.integer();

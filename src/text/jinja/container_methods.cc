@@ -76,6 +76,7 @@ Value Method(const Value& v, const std::string& name) {
   if (v.is_sequence(SequenceKind::kGroup) && name == "grouper") return v.list()[0];
   if (v.is_sequence(SequenceKind::kGroup) && name == "list") return v.list()[1];
   if (v.is_sequence(SequenceKind::kGenerator) || v.is_sequence(SequenceKind::kView)) return Value();
+  if (v.is_function() && IsOneOf(name, {"name", "arguments", "catch_kwargs", "catch_varargs", "caller", "fromkeys"})) throw UnsupportedFeature("the attribute '" + name + "' of a function");
   return v.is_sequence() ? ListMethod(v, name) : Value();
 }
 

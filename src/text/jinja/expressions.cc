@@ -4,7 +4,6 @@
 #include "text/jinja/iterate.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/print.h"
-#include "text/jinja/strings.h"
 #include "text/jinja/subscript.h"
 #include "text/jinja/tests.h"
 
@@ -95,20 +94,10 @@ Value Interpreter::Binary(const Node& node) {
   if (node.name == "and") return a.truthy() ? Eval(*node.children[1]) : a;
   if (node.name == "or") return a.truthy() ? a : Eval(*node.children[1]);
   if (node.name != "~") return BinaryOperator(runtime_, node.name, a, Eval(*node.children[1]));
-  List parts{a};
-  bool markup = a.is_text() && a.text().markup;
-  for (size_t i = 1; i < node.children.size(); ++i) {
-    parts.push_back(Eval(*node.children[i]));
-    markup |= parts.back().is_text() && parts.back().text().markup;
-  }
   TextBuilder out(runtime_);
-  for (const Value& part : parts) {
-    const Text text = ToText(runtime_, part);
-    out += markup && !text.markup ? EscapeHtml(runtime_, text) : text;
-  }
-  Text joined = out.Take();
-  joined.markup = markup;
-  return joined;
+  out += ToText(runtime_, a);
+  for (size_t i = 1; i < node.children.size(); ++i) out += ToText(runtime_, Eval(*node.children[i]));
+  return out.Take();
 }
 
 Value Interpreter::Comparison(const Node& node) {

@@ -31,8 +31,7 @@ Value Range(Runtime& r, const Arguments& a) {
     if (__builtin_add_overflow(i, step, &i)) break;
   }
   r.Work(out.size() * kElementWork);
-  const std::string label = "range(" + std::to_string(start) + ", " + std::to_string(stop) + (step == 1 ? ")" : ", " + std::to_string(step) + ")");
-  return Value(std::move(out), SequenceKind::kRange, label);
+  return Value(std::move(out), SequenceKind::kRange, RangeLabel(start, stop, step));
 }
 
 // The entries that dict() and namespace() are called with.

@@ -45,18 +45,26 @@ int64_t Length(const Value& v) {
   throw TemplateError("'" + TypeName(v) + "' has no length");
 }
 
+std::string RangeLabel(int64_t start, int64_t stop, int64_t step) {
+  return "range(" + std::to_string(start) + ", " + std::to_string(stop) + (step == 1 ? ")" : ", " + std::to_string(step) + ")");
+}
+
 Value Tuple(List items) { return Value(std::move(items), SequenceKind::kTuple); }
 Value Generator(List items) { return Value(std::move(items), SequenceKind::kGenerator, "<generator object>"); }
 
-Value AttributePath(Runtime& runtime, const Value& value, const Value& path) {
-  if (!path.is_text()) return Subscript(runtime, value, path);
+Value AttributePath(Runtime& runtime, const Value& value, const Value& path, const Value* fallback) {
+  const auto step = [&](const Value& from, const Value& key) {
+    Value found = Subscript(runtime, from, key);
+    return found.is_undefined() && fallback != nullptr && !fallback->is_none() ? *fallback : found;
+  };
+  if (!path.is_text()) return step(value, path);
   Value current = value;
   const std::string& s = path.bytes();
   for (size_t at = 0; at <= s.size();) {
     const size_t end = std::min(s.find('.', at), s.size());
     const std::string part = s.substr(at, end - at);
     const bool digits = !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == std::string::npos;
-    current = Subscript(runtime, current, digits ? Value(static_cast<int64_t>(std::stoll(part))) : Value(Text(part)));
+    current = step(current, digits ? Value(static_cast<int64_t>(std::stoll(part))) : Value(Text(part)));
     at = end + 1;
   }
   return current;

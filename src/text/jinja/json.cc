@@ -97,8 +97,7 @@ class JsonWriter {
       case '\f': return "\\f";
       default: break;
     }
-    if (code >= 0x20 && (code < 0x7F || !style_.ascii)) return {};
-    if (code == 0x7F) return {};
+    if (code >= 0x20 && (!style_.ascii || code < 0x7F)) return {};
     if (code < 0x10000) return fmt::format("\\u{:04x}", code);
     return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF));
   }

@@ -93,7 +93,6 @@ Value Plus(Runtime& runtime, const Value& a, const Value& b) {
 }  // namespace
 
 Value BinaryOperator(Runtime& runtime, const std::string& op, const Value& a, const Value& b) {
-  if (op == "~") return Concatenate(runtime, ToText(runtime, a), ToText(runtime, b));
   if (op == "%" && a.is_text()) return PercentFormat(runtime, a.text(), b);
   if (a.is_number() && b.is_number()) return Arithmetic(op, a, b);
   if (op == "+") return Plus(runtime, a, b);

@@ -9,7 +9,7 @@
 
 namespace tokenworks::text::jinja {
 
-// + - * / // % ** ~
+// + - * / // % **
 Value BinaryOperator(Runtime& runtime, const std::string& op, const Value& a, const Value& b);
 // + -
 Value SignOperator(const std::string& op, const Value& v);

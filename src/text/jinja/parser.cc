@@ -142,7 +142,7 @@ NodePtr Parser::Target(bool with_attribute) {
   if (!IsOperator(",")) return first;
   auto tuple = Make(NodeKind::kTuple);
   Add(*tuple, std::move(first));
-  while (TakeOperator(",") && !IsName("in") && !IsOperator("=") && !IsOperator(")")) Add(*tuple, TargetItem(with_attribute));
+  while (TakeOperator(",") && !IsOperator("=") && !IsOperator(")")) Add(*tuple, TargetItem(with_attribute));
   return tuple;
 }
 

@@ -16,6 +16,7 @@ Arguments Rest(const Arguments& a, size_t from) {
 
 // select, reject, selectattr, rejectattr. Without a test, what counts as true is selected.
 Value Select(Runtime& r, const Value& v, const Arguments& a, bool attribute, bool keep) {
+  if (!v.truthy()) return Generator({});  // jinja2 does not look at what counts as false: none passes
   const size_t test_at = attribute ? 1 : 0;
   if (attribute) a.Need(0, "attribute");
   const bool tested = a.positional.size() > test_at;
@@ -30,14 +31,12 @@ Value Select(Runtime& r, const Value& v, const Arguments& a, bool attribute, boo
 }
 
 Value Map(Runtime& r, const Value& v, const Arguments& a) {
+  if (!v.truthy()) return Generator({});
   const Value* attribute = a.Named("attribute");
   const Value* fallback = a.Named("default");
   List out;
   if (a.positional.empty() && attribute != nullptr) {
-    for (const Value& item : Iterate(r, v)) {
-      Value found = AttributePath(r, item, *attribute);
-      out.push_back(found.is_undefined() && fallback ? *fallback : found);
-    }
+    for (const Value& item : Iterate(r, v)) out.push_back(AttributePath(r, item, *attribute, fallback));
     return Generator(std::move(out));
   }
   const std::string& name = a.Need(0, "filter").bytes();

@@ -73,8 +73,7 @@ Value GroupBy(Runtime& r, const Value& v, const Arguments& a) {
   const List items = Iterate(r, v);
   List found, keys;
   for (const Value& item : items) {
-    Value key = AttributePath(r, item, attribute);
-    if (key.is_undefined() && fallback) key = *fallback;
+    const Value key = AttributePath(r, item, attribute, fallback);
     found.push_back(key);
     keys.push_back(key.is_text() && !sensitive ? Value(Lower(key.text())) : key);
   }

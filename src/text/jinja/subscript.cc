@@ -84,6 +84,10 @@ Value Slice(Runtime& runtime, const Value& v, const Value& start_at, const Value
   const int64_t stride = std::clamp<int64_t>(step, -n - 1, n + 1);
   for (int64_t i = start; stride > 0 ? i < stop : i > stop; i += stride) out.push_back(items[static_cast<size_t>(i)]);
   runtime.Work(out.size() * kElementWork);
+  if (v.is_sequence(SequenceKind::kRange) && n > 0) {
+    const int64_t first = items[0].integer(), gap = n > 1 ? items[1].integer() - first : 1;
+    return Value(std::move(out), SequenceKind::kRange, RangeLabel(first + start * gap, first + stop * gap, gap * step));
+  }
   if (v.is_sequence(SequenceKind::kTuple)) return Tuple(std::move(out));
   if (v.is_sequence()) return Value(std::move(out));
   TextBuilder text(runtime);

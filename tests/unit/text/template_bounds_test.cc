@@ -40,7 +40,7 @@ TEST(TemplateBounds, Loops) {
   ExpectRefused("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", "too");
   ExpectRefused("{% for i in range(100001) %}{% endfor %}", "100000 elements");
   EXPECT_TRUE(Render("{% for i in range(100000) %}{% endfor %}").status.ok());
-  ExpectRefused("{% macro f() %}{% for i in range(99999) %}{{ f() }}{% endfor %}{% endmacro %}{{ f() }}", "too deeply");
+  ExpectRefused("{% macro f() %}{% for i in range(99999) %}{{ f() }}{% endfor %}{% endmacro %}{{ f() }}", "too");
 }
 
 TEST(TemplateBounds, Recursion) {
