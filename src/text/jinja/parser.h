@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recursive descent over tokens: statements in parser.cc, expressions in parser_expressions.cc.
+// Recursive descent over tokens: statements in parser.cc, expressions in parser_expressions.cc and parser_postfix.cc.
 #pragma once
 
 #include <algorithm>

@@ -15,6 +15,7 @@ inline constexpr int kMaxSteps = 2'000'000;         // statements and expression
 inline constexpr size_t kMaxWork = 128u << 20;      // bytes copied and elements visited, all together
 inline constexpr int kMaxRecursion = 400;           // statements and expressions inside each other, macros included
 inline constexpr int64_t kMaxRange = 100'000;       // elements of range(), as jinja2's sandbox has it
+inline constexpr size_t kAppendWork = 4;            // what one piece of a string counts, with its bytes
 inline constexpr size_t kElementWork = 32;          // what one element of a list counts
 
 class Runtime {
@@ -48,7 +49,7 @@ class TextBuilder {
  public:
   explicit TextBuilder(Runtime& runtime) : runtime_(runtime) { runtime.Work(kElementWork); }
   TextBuilder& operator+=(const Text& t) {
-    runtime_.Work(t.bytes.size());
+    runtime_.Work(t.bytes.size() + kAppendWork);
     text_ += t;
     return *this;
   }

@@ -49,7 +49,7 @@ CASES = {
     ],
     "tojson": [
         "{{ tools | tojson }}", "{{ tools[0] | tojson(indent=4) }}", "{{ messages[1].content | tojson }}", "{{ ctl | tojson }}", "{{ ctl | tojson(ensure_ascii=true) }}", "{{ {'b': 1, 'a': [], 'c': {}} | tojson(sort_keys=True) }}", "{{ [1, [2, {}], []] | tojson(indent=2) }}",
-        "{{ [1, {'a': 2}] | tojson(separators=(',', ':')) }}", "{{ (1, 2.0, 1e20, 1e-7, none) | tojson }}", "{{ {1: 2, true: 3, none: 4, 1.5: 5} | tojson }}", "{{ x_undefined | tojson }}", "{{ nums | map('string') | tojson }}", "{{ 'é' | tojson }}{{ yes | tojson }}{{ nil | tojson }}", "{{ nums | tojson(indent='--') }}", "{{ tools | map('tojson') | join('\n') }}", "{{ messages[2].tool_calls[0].function | tojson(indent=none) }}", "{{ nums | tojson(indent=0) }}",
+        "{{ [1, {'a': 2}] | tojson(separators=(',', ':')) }}", "{{ (1, 2.0, 1e20, 1e-7, none) | tojson }}", "{{ {1: 2, true: 3, none: 4, 1.5: 5} | tojson }}", "{{ x_undefined | tojson }}", "{{ nums | map('string') | tojson }}", "{{ 'é' | tojson }}{{ yes | tojson }}{{ nil | tojson }}", "{{ nums | tojson(indent='--') }}", "{{ tools | map('tojson') | join('\n') }}", "{{ messages[2].tool_calls[0].function | tojson(indent=none) }}", "{{ nums | tojson(indent=0) }}", "{{ 'a\\bb\\fc\\rd\\x01e' | tojson }}",
     ],
     "text filters": [
         "[{{ text | trim }}]", "[{{ '\u00a0\u2003x\u3000' | trim }}]", "{{ 'xxhixx' | trim('x') }}", "{{ 'straße ÉÀ жук' | upper }} {{ 'ÉÀ ЖУК Straße' | lower }}", "{{ \"hello-world it's (me) 2nd ÉA\" | title }}|{{ \"hello-world it's (me) 2nd ÉA\".title() }}", "{{ 'hELLO wORLD' | capitalize }}{{ 'éa' | capitalize }}{{ '' | capitalize }}",
