@@ -133,7 +133,8 @@ void WorkerCore::OnRouter(ToWorker message, TimePoint now) {
   if (auto* assign = std::get_if<Assign>(&message)) {
     const Status status = scheduler_.Admit(assign->request, assign->route, now);
     if (!status.ok()) message_.ended.push_back(Refusal(assign->request, status));
-    else if (assign->route == Route::kHandoff) sender_.Assigned(assign->request, assign->decode);
+    else if (step_log_.is_open()) step_log_ << StrCat("{\"event\": \"admitted\", \"request\": ", assign->request.id.value, "}") << std::endl;
+    if (status.ok() && assign->route == Route::kHandoff) sender_.Assigned(assign->request, assign->decode);
   } else if (const auto* cancel = std::get_if<Cancel>(&message)) {
     if (!cancel->sequence) receiver_.Cancelled(cancel->request, now);
     scheduler_.Cancel(cancel->request, cancel->sequence, cancel->reason, now);

@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-TESTS = [["disaggregated.py"], ["bad_input.py"], ["same_tokens.py", "--count", "16"], ["load.py", "--streams", "64", "--rounds", "2"]]
+TESTS = [["disaggregated.py"], ["batches_continuously.py"], ["killed_worker.py"], ["bad_input.py"], ["same_tokens.py", "--count", "16"],
+         ["load.py", "--streams", "64", "--rounds", "2"]]
 
 if __name__ == "__main__":
     failed = []

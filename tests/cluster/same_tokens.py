@@ -13,8 +13,8 @@ from cluster import cluster
 AGGREGATED = ["pools.prefill.replicas=0", "pools.decode.replicas=0", "pools.mixed.replicas=1", "router.disaggregate=never"]
 
 
-def run(name, bodies, settings=(), parallel=1, env=None, rounds=1, under_load=None):
-    with cluster("same-" + name, settings, env=env) as c:
+def run(name, bodies, settings=(), parallel=1, rounds=1, under_load=None):
+    with cluster("same-" + name, settings) as c:
         for _ in range(rounds):
             if under_load:
                 stop = threading.Event()
@@ -58,7 +58,7 @@ def main():
         "roles": dict(parallel=8, under_load=change_roles),
     }
     for body in filter(None, options.kernels.split(",")):
-        ways["kernels-" + body] = dict(env={"TOKENWORKS_KERNELS": body}, parallel=16)
+        ways["kernels-" + body] = dict(settings=["engine.kernels=" + body], parallel=16)
     passed = failed = 0
     for way, how in ways.items():
         answers = run(way, bodies, **how)
