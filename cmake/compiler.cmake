@@ -25,6 +25,11 @@ endif()
 find_program(LLD_PROGRAM ld.lld)
 if(LLD_PROGRAM)
   add_link_options(-fuse-ld=lld)
+  # GCC can leave an empty cold part of a function. Its unwind entry has the address of the cold part that follows, and lld 14 keeps
+  # only one entry an address in .eh_frame_hdr: an exception thrown in the other function then ends the process.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-fno-reorder-blocks-and-partition>)
+  endif()
 endif()
 
 if(TOKENWORKS_SANITIZE)

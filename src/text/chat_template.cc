@@ -1,32 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/chat_template.h"
 
+#include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "text/jinja/ast.h"
 #include "text/jinja/evaluator.h"
+#include "text/jinja/print.h"
 
 namespace tokenworks::text {
 namespace {
-
-constexpr int kMaxDepth = 64;
-
-jinja::Value FromJson(const nlohmann::ordered_json& j, int depth) {
-  if (depth > kMaxDepth) throw jinja::TemplateError("messages nested too deeply");
-  if (j.is_null()) return jinja::None{};
-  if (j.is_boolean()) return j.get<bool>();
-  if (j.is_number_integer()) return j.get<int64_t>();
-  if (j.is_number()) return j.get<double>();
-  if (j.is_string()) return jinja::Text(j.get_ref<const std::string&>(), true);
-  if (j.is_array()) {
-    jinja::List out;
-    for (const auto& e : j) out.push_back(FromJson(e, depth + 1));
-    return out;
-  }
-  jinja::Dict out;
-  for (const auto& [key, value] : j.items()) out.emplace_back(key, FromJson(value, depth + 1));
-  return out;
-}
 
 std::vector<Segment> ToSegments(const jinja::Text& text) {
   std::vector<Segment> out;
@@ -38,10 +22,17 @@ std::vector<Segment> ToSegments(const jinja::Text& text) {
   return out;
 }
 
+std::tm Now() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&seconds, &parts);
+  return parts;
+}
+
 }  // namespace
 
 struct ParsedTemplate {
-  std::vector<jinja::NodePtr> body;
+  jinja::Body body;
 };
 
 ChatTemplate::ChatTemplate() = default;
@@ -52,6 +43,8 @@ StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(std::string_view so
   out->parsed_ = std::make_unique<ParsedTemplate>();
   try {
     out->parsed_->body = jinja::Parse(source);
+  } catch (const jinja::UnsupportedFeature& e) {
+    return absl::UnimplementedError(e.what());
   } catch (const jinja::TemplateError& e) {
     return absl::InvalidArgumentError(std::string("parsing the chat template: ") + e.what());
   }
@@ -63,16 +56,18 @@ StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(std::string_view so
 StatusOr<std::vector<Segment>> ChatTemplate::Render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools, bool add_generation_prompt,
                                                     const nlohmann::ordered_json& variables) const {
   try {
-    jinja::Dict context;
-    if (variables.is_object())
-      for (const auto& [key, value] : variables.items()) context.emplace_back(key, FromJson(value, 0));
-    context.emplace_back("messages", FromJson(messages, 0));
-    context.emplace_back("tools", FromJson(tools, 0));
+    jinja::Context context;
+    context.emplace_back("messages", jinja::FromJson(messages));
+    context.emplace_back("tools", jinja::FromJson(tools));
     context.emplace_back("documents", jinja::None{});
     context.emplace_back("add_generation_prompt", add_generation_prompt);
     if (!bos_token_.empty()) context.emplace_back("bos_token", jinja::Text(bos_token_));
     if (!eos_token_.empty()) context.emplace_back("eos_token", jinja::Text(eos_token_));
-    return ToSegments(jinja::Evaluate(parsed_->body, context));
+    if (variables.is_object())
+      for (const auto& [key, value] : variables.items()) context.emplace_back(key, jinja::FromJson(value));
+    return ToSegments(jinja::Evaluate(parsed_->body, context, Now()));
+  } catch (const jinja::UnsupportedFeature& e) {
+    return absl::UnimplementedError(e.what());
   } catch (const jinja::TemplateError& e) {
     return absl::InvalidArgumentError(e.what());
   } catch (const std::exception& e) {

@@ -2,17 +2,18 @@
 // Runs a parsed template over a context.
 #pragma once
 
-#include <vector>
+#include <ctime>
 
 #include "text/jinja/ast.h"
+#include "text/jinja/runtime.h"
 #include "text/jinja/value.h"
 
 namespace tokenworks::text::jinja {
 
-inline constexpr size_t kMaxOutputBytes = 32u << 20;
-inline constexpr int kMaxSteps = 2'000'000;  // statements and expressions evaluated
+// Variables of a template by name.
+using Context = std::vector<std::pair<std::string, Value>>;
 
-// The rendered text. Throws TemplateError, also when a bound is exceeded. `context` is a mapping of variables.
-Text Evaluate(const std::vector<NodePtr>& body, const Dict& context);
+// The rendered text. Throws TemplateError, also when a bound of runtime.h is exceeded. `now` is what strftime_now shows.
+Text Evaluate(const Body& body, const Context& context, const std::tm& now);
 
 }  // namespace tokenworks::text::jinja

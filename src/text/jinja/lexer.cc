@@ -3,15 +3,27 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 
+#include "text/jinja/characters.h"
 #include "text/jinja/value.h"
 
 namespace tokenworks::text::jinja {
 namespace {
 
+// Every line end becomes one newline.
+std::string WithoutReturns(std::string_view source) {
+  std::string out;
+  for (size_t i = 0; i < source.size(); ++i) {
+    if (source[i] == '\r' && i + 1 < source.size() && source[i + 1] == '\n') continue;
+    out += source[i] == '\r' ? '\n' : source[i];
+  }
+  return out;
+}
+
 class Lexer {
  public:
-  explicit Lexer(std::string_view source) : s_(source) {
+  explicit Lexer(std::string_view source) : text_(WithoutReturns(source)), s_(text_) {
     // Jinja drops one newline at the end of a template.
     if (!s_.empty() && s_.back() == '\n') s_.remove_suffix(1);
   }
@@ -50,8 +62,7 @@ class Lexer {
     if (strip_next_) {
       while (begin < data.size() && std::isspace(static_cast<unsigned char>(data[begin]))) ++begin;
     } else if (trim_newline_) {
-      if (data.compare(0, 2, "\r\n") == 0) begin = 2;
-      else if (!data.empty() && data[0] == '\n') begin = 1;
+      if (!data.empty() && data[0] == '\n') begin = 1;
     }
     strip_next_ = trim_newline_ = false;
     std::string kept = data.substr(begin);
@@ -63,7 +74,7 @@ class Lexer {
         const size_t newline = kept.rfind('\n');
         const size_t start = newline == std::string::npos ? 0 : newline + 1;
         const bool at_line_start = newline != std::string::npos || at_ + begin == 0 || s_[at_ + begin - 1] == '\n';
-        if (at_line_start && kept.find_first_not_of(" \t", start) == std::string::npos) kept.erase(start);
+        if (at_line_start && kept.find_first_not_of(" \t\v\f", start) == std::string::npos) kept.erase(start);
       }
     }
     if (!kept.empty()) Add(TokenKind::kData, std::move(kept));
@@ -91,7 +102,7 @@ class Lexer {
     Add(kind == '{' ? TokenKind::kPrintEnd : TokenKind::kBlockEnd, "");
     strip_next_ = sign == '-';
     trim_newline_ = kind == '%' && sign != '+';
-    if (kind == '%' && tokens_.size() == first + 2 && tokens_[first].text == "raw") Raw(first);
+    if (kind == '%' && sign != '+' && tokens_.size() == first + 2 && tokens_[first].kind == TokenKind::kName && tokens_[first].text == "raw") Raw(first);
   }
 
   void Comment() {
@@ -105,6 +116,7 @@ class Lexer {
 
   void Raw(size_t first) {
     tokens_.resize(first - 1);
+    trim_newline_ = false;
     size_t open = at_;
     while ((open = s_.find("{%", open)) != std::string_view::npos) {
       size_t i = open + 2;
@@ -117,15 +129,16 @@ class Lexer {
     const size_t close = s_.find("%}", at_);
     if (close == std::string_view::npos) Fail("raw is not closed");
     strip_next_ = s_[close - 1] == '-';
-    trim_newline_ = true;
+    trim_newline_ = s_[close - 1] != '+';
     Advance(close + 2 - at_);
   }
 
   void Lexeme(int* depth) {
     const char c = s_[at_];
-    if (std::isalpha(static_cast<unsigned char>(c)) || c == '_') {
+    const auto letter = [](unsigned char x) { return std::isalpha(x) || x == '_' || x >= 0x80; };
+    if (letter(static_cast<unsigned char>(c))) {
       size_t n = 1;
-      while (at_ + n < s_.size() && (std::isalnum(static_cast<unsigned char>(s_[at_ + n])) || s_[at_ + n] == '_')) ++n;
+      while (at_ + n < s_.size() && (letter(static_cast<unsigned char>(s_[at_ + n])) || std::isdigit(static_cast<unsigned char>(s_[at_ + n])))) ++n;
       Add(TokenKind::kName, std::string(s_.substr(at_, n)));
       return Advance(n);
     }
@@ -143,72 +156,85 @@ class Lexer {
     Advance(1);
   }
 
-  void Number() {
-    size_t n = 0;
-    bool real = false;
-    while (at_ + n < s_.size() && (std::isdigit(static_cast<unsigned char>(s_[at_ + n])) || s_[at_ + n] == '_')) ++n;
-    if (at_ + n + 1 < s_.size() && s_[at_ + n] == '.' && std::isdigit(static_cast<unsigned char>(s_[at_ + n + 1]))) {
-      real = true;
-      ++n;
-      while (at_ + n < s_.size() && std::isdigit(static_cast<unsigned char>(s_[at_ + n]))) ++n;
-    }
-    std::string text(s_.substr(at_, n));
-    text.erase(std::remove(text.begin(), text.end(), '_'), text.end());
-    if (text.size() > 18) Fail("a number with too many digits");
-    Add(real ? TokenKind::kFloat : TokenKind::kInteger, std::move(text));
-    Advance(n);
+  size_t Digits(size_t at, bool (*is_digit)(int)) const {
+    while (at < s_.size() && (is_digit(static_cast<unsigned char>(s_[at])) || (s_[at] == '_' && at + 1 < s_.size() && is_digit(static_cast<unsigned char>(s_[at + 1]))))) ++at;
+    return at;
   }
 
+  void Number() {
+    const auto decimal = [](int c) { return std::isdigit(c) != 0; };
+    const char radix = at_ + 1 < s_.size() && s_[at_] == '0' ? static_cast<char>(std::tolower(s_[at_ + 1])) : 0;
+    if (radix == 'x' || radix == 'o' || radix == 'b') return RadixNumber(radix == 'x' ? 16 : radix == 'o' ? 8 : 2);
+    size_t end = Digits(at_, decimal);
+    bool real = false;
+    if (end + 1 < s_.size() && s_[end] == '.' && std::isdigit(static_cast<unsigned char>(s_[end + 1]))) {
+      real = true;
+      end = Digits(end + 1, decimal);
+    }
+    if (end + 1 < s_.size() && (s_[end] == 'e' || s_[end] == 'E')) {
+      const size_t digits = end + 1 + (s_[end + 1] == '-' || s_[end + 1] == '+' ? 1 : 0);
+      if (digits < s_.size() && std::isdigit(static_cast<unsigned char>(s_[digits]))) {
+        real = true;
+        end = Digits(digits, decimal);
+      }
+    }
+    std::string text(s_.substr(at_, end - at_));
+    text.erase(std::remove(text.begin(), text.end(), '_'), text.end());
+    Add(real ? TokenKind::kFloat : TokenKind::kInteger, std::move(text));
+    Advance(end - at_);
+  }
+
+  void RadixNumber(int base) {
+    const size_t end = Digits(at_ + 2, [](int c) { return std::isxdigit(c) != 0; });
+    std::string text(s_.substr(at_ + 2, end - at_ - 2));
+    text.erase(std::remove(text.begin(), text.end(), '_'), text.end());
+    int64_t value = 0;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+    if (error != std::errc() || rest != text.data() + text.size()) Fail("a bad number");
+    Add(TokenKind::kInteger, std::to_string(value));
+    Advance(end - at_);
+  }
+
+  // Escapes as in Python.
   void String(char quote) {
     std::string out;
     size_t i = at_ + 1;
-    for (; i < s_.size() && s_[i] != quote; ++i) {
-      if (s_[i] != '\\' || i + 1 >= s_.size()) {
-        out += s_[i];
-        continue;
-      }
-      const char e = s_[++i];
-      switch (e) {
-        case 'n': out += '\n'; break;
-        case 't': out += '\t'; break;
-        case 'r': out += '\r'; break;
-        case 'b': out += '\b'; break;
-        case 'f': out += '\f'; break;
-        case '0': out += '\0'; break;
-        case '\n': break;
-        case '\\':
-        case '\'':
-        case '"': out += e; break;
-        case 'u':
-        case 'x': i += Escape(i, e == 'u' ? 4 : 2, &out); break;
-        default: (out += '\\') += e;
-      }
+    while (i < s_.size() && s_[i] != quote) {
+      if (s_[i] == '\\' && i + 1 < s_.size()) i = Escape(i + 1, &out);
+      else out += s_[i++];
     }
     if (i >= s_.size()) Fail("a string is not closed");
     Add(TokenKind::kString, std::move(out));
     Advance(i + 1 - at_);
   }
 
-  size_t Escape(size_t i, size_t digits, std::string* out) const {
+  // `i` is behind the backslash. Returns where the escape ends.
+  size_t Escape(size_t i, std::string* out) const {
+    constexpr std::string_view kFrom = "ntrbfav\\'\"", kTo = "\n\t\r\b\f\a\v\\'\"";
+    const char e = s_[i++];
+    if (const size_t simple = kFrom.find(e); simple != std::string_view::npos) return *out += kTo[simple], i;
+    if (e == '\n') return i;
+    if (e == 'N') throw UnsupportedFeature("a \\N escape");
+    if (e >= '0' && e <= '7') {
+      uint32_t code = static_cast<uint32_t>(e - '0');
+      for (int n = 1; n < 3 && i < s_.size() && s_[i] >= '0' && s_[i] <= '7'; ++n) code = code * 8 + static_cast<uint32_t>(s_[i++] - '0');
+      AppendUtf8(code, out);
+      return i;
+    }
+    if (e != 'x' && e != 'u' && e != 'U') return (*out += '\\') += e, i;
     uint32_t code = 0;
-    for (size_t d = 1; d <= digits; ++d) {
-      if (i + d >= s_.size() || !std::isxdigit(static_cast<unsigned char>(s_[i + d]))) Fail("a bad \\u or \\x escape");
-      const char c = static_cast<char>(std::tolower(s_[i + d]));
+    const size_t end = i + (e == 'x' ? 2 : e == 'u' ? 4 : 8);
+    for (; i < end; ++i) {
+      if (i >= s_.size() || !std::isxdigit(static_cast<unsigned char>(s_[i]))) Fail("a bad \\x, \\u or \\U escape");
+      const char c = static_cast<char>(std::tolower(s_[i]));
       code = code * 16 + static_cast<uint32_t>(c <= '9' ? c - '0' : c - 'a' + 10);
     }
-    if (code < 0x80) {
-      *out += static_cast<char>(code);
-    } else if (code < 0x800) {
-      *out += static_cast<char>(0xC0 | (code >> 6));
-      *out += static_cast<char>(0x80 | (code & 63));
-    } else {
-      *out += static_cast<char>(0xE0 | (code >> 12));
-      *out += static_cast<char>(0x80 | ((code >> 6) & 63));
-      *out += static_cast<char>(0x80 | (code & 63));
-    }
-    return digits;
+    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) Fail("an escape that is no character");
+    AppendUtf8(code, out);
+    return end;
   }
 
+  std::string text_;
   std::string_view s_;
   size_t at_ = 0;
   int line_ = 1;

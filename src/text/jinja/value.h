@@ -18,10 +18,15 @@ namespace tokenworks::text::jinja {
 struct TemplateError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+// A feature of the template language that is known and not built.
+struct UnsupportedFeature : TemplateError {
+  explicit UnsupportedFeature(const std::string& feature) : TemplateError("the chat template uses " + feature + ", which is not supported") {}
+};
 
 // A string whose bytes carry their origin: user[i] is 1 when byte i came from the conversation.
 struct Text {
   std::string bytes, user;
+  bool markup = false;  // marked as safe HTML: text joined to it is escaped
   Text() = default;
   Text(std::string_view s, bool from_user = false) : bytes(s), user(s.size(), from_user ? 1 : 0) {}  // NOLINT: implicit on purpose
   Text Slice(size_t at, size_t size = std::string::npos) const {
@@ -35,27 +40,48 @@ struct Text {
     user += o.user;
     return *this;
   }
-  bool from_user() const { return user.find('\1') != std::string::npos; }
 };
 
 class Value;
+class Runtime;
 using List = std::vector<Value>;
-using Dict = std::vector<std::pair<std::string, Value>>;  // insertion order
+using Dict = std::vector<std::pair<Value, Value>>;  // insertion order
 struct Arguments {
   List positional;
-  Dict named;
+  std::vector<std::pair<std::string, Value>> named;
   const Value* Named(std::string_view name) const;
   // Positional argument `index`, or the one of that name, or null.
   const Value* Get(size_t index, std::string_view name) const;
+  // The same, and TemplateError when it is missing.
+  const Value& Need(size_t index, std::string_view name) const;
 };
-using Function = std::function<Value(const Arguments&)>;
+using Function = std::function<Value(Runtime&, const Arguments&)>;
+
+enum class SequenceKind { kList, kTuple, kGroup, kView, kRange, kGenerator };
+// List, tuple, and what Python makes of items(), range() and filters that yield.
+struct Sequence {
+  List items;
+  SequenceKind kind = SequenceKind::kList;
+  std::string label;  // kView: its type; kRange, kGenerator: what it prints as
+  int depth = 1;
+};
+
+enum class MappingKind { kDict, kNamespace, kLoop };
+struct Mapping {
+  Dict entries;
+  MappingKind kind = MappingKind::kDict;
+  Function call;  // kLoop of a recursive for
+  int depth = 1;
+};
 
 struct Undefined {
-  std::string what;
+  std::shared_ptr<const std::string> what;
+  Undefined() = default;
+  Undefined(std::string message) : what(std::make_shared<std::string>(std::move(message))) {}  // NOLINT: implicit on purpose
 };
 struct None {};
 
-// Cheap to copy: containers are shared, as in Python.
+// Cheap to copy: containers and strings are shared, as in Python.
 class Value {
  public:
   Value() : v_(Undefined{}) {}
@@ -65,10 +91,10 @@ class Value {
   Value(int64_t i) : v_(i) {}
   Value(int i) : v_(int64_t{i}) {}
   Value(double d) : v_(d) {}
-  Value(Text t) : v_(std::move(t)) {}
-  Value(const char* s) : v_(Text(s)) {}
-  Value(List l) : v_(std::make_shared<List>(std::move(l))) {}
-  Value(Dict d) : v_(std::make_shared<Dict>(std::move(d))) {}
+  Value(Text t) : v_(std::make_shared<const Text>(std::move(t))) {}
+  Value(const char* s) : Value(Text(s)) {}
+  Value(List l, SequenceKind kind = SequenceKind::kList, std::string label = "");
+  Value(Dict d, MappingKind kind = MappingKind::kDict);
   Value(Function f) : v_(std::make_shared<Function>(std::move(f))) {}
 
   bool is_undefined() const { return std::holds_alternative<Undefined>(v_); }
@@ -77,35 +103,40 @@ class Value {
   bool is_int() const { return std::holds_alternative<int64_t>(v_); }
   bool is_float() const { return std::holds_alternative<double>(v_); }
   bool is_number() const { return is_int() || is_float() || is_bool(); }
-  bool is_text() const { return std::holds_alternative<Text>(v_); }
-  bool is_list() const { return std::holds_alternative<std::shared_ptr<List>>(v_); }
-  bool is_dict() const { return std::holds_alternative<std::shared_ptr<Dict>>(v_); }
+  bool is_text() const { return std::holds_alternative<std::shared_ptr<const Text>>(v_); }
+  bool is_sequence() const { return std::holds_alternative<std::shared_ptr<Sequence>>(v_); }
+  bool is_sequence(SequenceKind kind) const { return is_sequence() && sequence().kind == kind; }
+  bool is_mapping() const { return std::holds_alternative<std::shared_ptr<Mapping>>(v_); }
+  bool is_dict() const { return is_mapping() && mapping().kind == MappingKind::kDict; }
   bool is_function() const { return std::holds_alternative<std::shared_ptr<Function>>(v_); }
 
-  int64_t integer() const;  // bool counts as 0 / 1; TemplateError otherwise
+  // TemplateError when the value is of another type.
+  int64_t integer() const;  // bool counts as 0 / 1
   double number() const;
   const Text& text() const;
-  List& list() const;
-  Dict& dict() const;
+  const std::string& bytes() const { return text().bytes; }
+  Sequence& sequence() const;
+  const List& list() const { return sequence().items; }
+  Mapping& mapping() const;
+  const Dict& dict() const { return mapping().entries; }
   const Function& function() const;
-  const std::string& undefined_what() const { return std::get<Undefined>(v_).what; }
+  std::string undefined_what() const;
+  // Address of a container, to tell one from another.
+  const void* identity() const;
 
   bool truthy() const;
   // Null when the key is absent.
-  Value* Find(std::string_view key) const;
-  void Set(std::string_view key, Value value) const;
+  const Value* Find(const Value& key) const;
+  void Set(const Value& key, Value value) const;
 
  private:
-  std::variant<Undefined, None, bool, int64_t, double, Text, std::shared_ptr<List>, std::shared_ptr<Dict>, std::shared_ptr<Function>> v_;
+  std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Text>, std::shared_ptr<Sequence>, std::shared_ptr<Mapping>, std::shared_ptr<Function>> v_;
 };
 
+// Python's name of the type.
 std::string TypeName(const Value& v);
-bool Equal(const Value& a, const Value& b);
-// -1, 0, 1; TemplateError for types that have no order.
-int Compare(const Value& a, const Value& b);
-// As Python's str(), and repr() inside containers.
-Text ToText(const Value& v);
-// As Python's json.dumps(ensure_ascii=False); indent < 0 = one line.
-Text ToJson(const Value& v, int indent);
+[[noreturn]] void FailUndefined(const Value& v);
+// True for equal keys of a mapping: strings and numbers by value.
+bool SameKey(const Value& a, const Value& b);
 
 }  // namespace tokenworks::text::jinja
