@@ -15,6 +15,7 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -176,6 +177,10 @@ void RunBlock(Grid block, Grid grid, int threads, size_t shared_bytes) {
     f.done = false;
     f.copy_group = 0;
     f.copies.clear();
+#if defined(__SANITIZE_ADDRESS__)
+    // The stack's last fiber never unwound its frames.
+    __asan_unpoison_memory_region(machine.stacks + kStackBytes * i, kStackBytes);
+#endif
     Prepare(f.context, machine.stacks + kStackBytes * i, FiberMain);
   }
   std::vector<int> order(threads);

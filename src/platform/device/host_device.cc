@@ -48,7 +48,7 @@ class HostDevice final : public Device {
   }
 
   Status Copy(void* to, const void* from, size_t bytes, Stream) override {
-    std::memcpy(to, from, bytes);
+    if (bytes > 0) std::memcpy(to, from, bytes);
     return OkStatus();
   }
   Status Fill(void* memory, uint8_t value, size_t bytes, Stream) override {
