@@ -52,7 +52,7 @@ class DeviceTest : public ::testing::Test {
   template <class T>
   device::Buffer<T> Output(size_t n) {
     std::vector<T> v(n);
-    std::memset(static_cast<void*>(v.data()), 0xff, n * sizeof(T));
+    if (n > 0) std::memset(static_cast<void*>(v.data()), 0xff, n * sizeof(T));
     return Upload(v);
   }
   template <class T>
