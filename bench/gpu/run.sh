@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the packed GPU bench: at most five minutes, every stage under its own time limit, a line a measurement as it is made,
+# one JSON and one table at the end.   run.sh [--host-device] [--out DIR]
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+bench=$here/gpu_bench; out=$here/results; host=0
+while [ $# -gt 0 ]; do
+  case $1 in
+    --host-device) host=1; bench=$here/gpu_bench_host ;;
+    --out) out=$2; shift ;;
+    *) echo "usage: run.sh [--host-device] [--out DIR]" >&2; exit 2 ;;
+  esac
+  shift
+done
+mkdir -p "$out"
+log=$out/log.txt; : >"$log"
+commit=$(cat "$here/commit" 2>/dev/null || echo unknown)
+if [ "$host" = 0 ]; then
+  # cuBLASLt from the Python packages of the host.
+  for d in "$here/lib" $(python3 -c 'import glob, site, sys
+for s in site.getsitepackages() + [site.getusersitepackages()]: print(*glob.glob(s + "/nvidia/*/lib"))' 2>/dev/null) /usr/local/cuda/lib64; do
+    [ -d "$d" ] && LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$d
+  done
+  export LD_LIBRARY_PATH
+  if ! "$bench" info; then echo "no GPU to measure: nothing was run" >&2; exit 3; fi
+fi
+failed=0
+# stage NAME SECONDS command…
+stage() {
+  name=$1; limit=$2; shift 2
+  echo "== $name (at most $limit s)" | tee -a "$log"
+  begin=$(date +%s)
+  timeout -k 2 "$limit" "$@" 2>&1 | tee -a "$log"
+  rc=${PIPESTATUS[0]}
+  [ "$rc" = 0 ] || { failed=$((failed + 1)); [ "$rc" != 124 ] || echo "$name: out of time" | tee -a "$log"; }
+  echo "== $name: exit $rc after $(($(date +%s) - begin)) s" | tee -a "$log"
+}
+stage correctness 60 "$bench" correctness
+if [ "$host" = 0 ]; then
+  sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2>/dev/null | head -n 1)
+  [ -z "$sanitizer" ] || stage sanitizer 45 "$sanitizer" --tool memcheck --error-exitcode 9 "$bench" correctness \
+    --gtest_filter='EmbeddingTest*:SwiGlu*:*GemvCases*/0:*GemvCases*/3:*DecodeAttentionTest*/1:*DecodeAttentionTest*/5:PrefillAttention*:SampleTest.Ties*:SampleTest.Pen*:Rope*:Kv*'
+fi
+stage steps 90 "$bench" steps --json "$out/steps.json"
+stage sweep 90 "$bench" sweep --json "$out/sweep.json"
+python3 - "$out" "$commit" "$(date -u +%F)" <<'P'
+import json, os, sys
+out, commit, date = sys.argv[1:]
+whole = {"commit": commit, "date": date}
+for part in ("steps", "sweep"):
+    path = os.path.join(out, part + ".json")
+    if os.path.exists(path): whole[part] = json.load(open(path))
+json.dump(whole, open(os.path.join(out, "gpu_bench.json"), "w"), indent=1)
+print("\n%-34s %-28s %10s %9s %8s %6s" % ("name", "size", "us", "GB/s", "TFLOP/s", "%"))
+for part in ("steps", "sweep"):
+    for r in whole.get(part, {}).get("results", []):
+        us = r["us"] or 1e9
+        print("%-34s %-28s %10.1f %9.1f %8.1f %6.1f%s" % (r["name"], r["size"], us, r["bytes"] / us / 1e3, r["flops"] / us / 1e6, r["percent"], "" if r["ok"] else "  WRONG"))
+P
+[ "$failed" = 0 ] && echo "all stages passed" || { echo "$failed stages failed"; exit 1; }

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam to an accelerator: memory, streams, events, copies, matrix products, graphs. Two implementations: CUDA
+// (cuda_device.cc) and the host (host_device.cc), where every call runs at once. Kernels are launched on a stream's handle
+// by their own functions (kernels/*).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "kernels/simt/bf16.h"
+#include "tokenworks/status.h"
+
+namespace tokenworks::device {
+
+struct DeviceInfo {
+  std::string name, driver, matrix_library;  // the last two empty on the host
+  int multiprocessors = 0;
+  int compute_capability = 0;  // 90 for sm_90
+  size_t memory_bytes = 0, free_bytes = 0, l2_bytes = 0;
+};
+
+// Handles: a cudaStream_t, cudaEvent_t or cudaGraphExec_t; made and destroyed by one device.
+struct Stream {
+  void* handle = nullptr;
+};
+struct Event {
+  void* handle = nullptr;
+};
+struct Graph {
+  void* handle = nullptr;
+};
+
+// y[rows][outputs] = x[rows][inputs] * weight[outputs][inputs]^T, plus y if `accumulate`; bf16 with float sums.
+struct GemmArgs {
+  const Bf16* x = nullptr;
+  const Bf16* weight = nullptr;
+  Bf16* y = nullptr;
+  float* y_float = nullptr;  // written instead of y when not null
+  int rows = 0, outputs = 0, inputs = 0;
+  bool accumulate = false;
+};
+
+// Thread: one thread at a time. Errors: Internal with the runtime's sentence; ResourceExhausted for memory; after
+// DataLoss (the device is gone or a kernel faulted) nothing works any more.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const DeviceInfo& info() const = 0;
+
+  // Aligned to 256 bytes, contents undefined. Pinned memory is the host's, readable by kernels.
+  virtual StatusOr<void*> Allocate(size_t bytes) = 0;
+  virtual StatusOr<void*> AllocatePinned(size_t bytes) = 0;
+  virtual void Free(void* memory) = 0;
+  virtual void FreePinned(void* memory) = 0;
+
+  virtual StatusOr<Stream> CreateStream() = 0;
+  virtual void Destroy(Stream stream) = 0;
+  // Waits for all enqueued work and reports what failed in it.
+  virtual Status Synchronize(Stream stream) = 0;
+
+  virtual StatusOr<Event> CreateEvent() = 0;
+  virtual void Destroy(Event event) = 0;
+  virtual Status Record(Event event, Stream stream) = 0;
+  // Both recorded and passed.
+  virtual StatusOr<double> ElapsedMicroseconds(Event from, Event to) = 0;
+
+  // Between any two of device, pinned and plain host memory; with plain memory it returns when done.
+  virtual Status Copy(void* to, const void* from, size_t bytes, Stream stream) = 0;
+  virtual Status Fill(void* memory, uint8_t value, size_t bytes, Stream stream) = 0;
+
+  // Times the library's best algorithms for this shape on the given buffers and keeps the fastest: at most `tries`.
+  // Overwrites y. Gemm uses the first suggestion for shapes that were never tuned.
+  virtual Status TuneGemm(const GemmArgs& args, int tries, Stream stream) = 0;
+  virtual Status Gemm(const GemmArgs& args, Stream stream) = 0;
+
+  // Records what `work` enqueues on `stream`, without running it; Launch runs it. Buffers must outlive the graph.
+  virtual StatusOr<Graph> Capture(Stream stream, const std::function<Status()>& work) = 0;
+  virtual Status Launch(Graph graph, Stream stream) = 0;
+  virtual void Destroy(Graph graph) = 0;
+};
+
+// Errors: NotFound without a driver or device, FailedPrecondition for one older than sm_80; the sentence says what to do.
+StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index);
+std::unique_ptr<Device> OpenHostDevice();
+
+}  // namespace tokenworks::device
