@@ -3,6 +3,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "platform/base/str_cat.h"
@@ -18,6 +20,7 @@ constexpr uint64_t kMaxKeyBytes = 1 << 12;
 constexpr uint64_t kMaxNameBytes = 1 << 10;
 constexpr int kMaxArrayDepth = 2;
 constexpr uint64_t kMaxDims = 4;
+constexpr uint64_t kMaxArrayElements = 1 << 22;  // of all arrays; 40 bytes each in memory, a vocabulary has some 10^6
 
 enum GgufType : uint32_t { kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64 };
 
@@ -33,6 +36,7 @@ class GgufParser {
     TW_RETURN_IF_ERROR(Read(&magic, "the magic"));
     if (magic != 0x46554747) return Bad("it does not begin with the letters GGUF: it is not a GGUF model file");
     TW_RETURN_IF_ERROR(Read(&version, "the version"));
+    if (version == 0x02000000 || version == 0x03000000) return Bad("it is a big-endian GGUF file; little-endian ones are supported");
     if (version != 2 && version != 3) return Bad(base::StrCat("GGUF version ", version, "; versions 2 and 3 are supported"));
     uint64_t tensors = 0, pairs = 0;
     TW_RETURN_IF_ERROR(Read(&tensors, "the number of tensors"));
@@ -46,7 +50,12 @@ class GgufParser {
   }
 
  private:
-  Status Bad(std::string_view what) const { return absl::InvalidArgumentError(base::StrCat("reading ", out_.file_->path(), ": ", what)); }
+  // One line, whatever bytes the file's own names have.
+  Status Bad(std::string_view what) const {
+    std::string line = base::StrCat(what, "; fetch or convert the model again");
+    std::replace_if(line.begin(), line.end(), [](unsigned char c) { return std::iscntrl(c); }, '?');
+    return absl::InvalidArgumentError(base::StrCat("reading ", out_.file_->path(), ": ", line));
+  }
 
   template <typename T>
   Status Read(T* value, std::string_view what) {
@@ -110,6 +119,8 @@ class GgufParser {
     TW_RETURN_IF_ERROR(Read(&type, "the array type of " + key));
     TW_RETURN_IF_ERROR(Read(&count, "the array length of " + key));
     if (count > bytes_.size() - at_) return Bad(base::StrCat("key ", key, " claims ", count, " array elements, more than the file holds"));
+    if (count > kMaxArrayElements - elements_) return Bad(base::StrCat("key ", key, " has ", count, " array elements; at most ", kMaxArrayElements, " are read from a file"));
+    elements_ += count;
     GgufArray array;
     for (uint64_t i = 0; i < count; ++i) {
       GgufValue element;
@@ -157,8 +168,8 @@ class GgufParser {
   Status Place(const std::vector<uint64_t>& offsets) {
     uint64_t alignment = 32;
     if (out_.Has("general.alignment")) {
-      TW_ASSIGN_OR_RETURN(alignment, out_.Unsigned("general.alignment"));
-      if (alignment == 0 || alignment > (1 << 20) || (alignment & (alignment - 1))) return Bad(base::StrCat("general.alignment is ", alignment));
+      alignment = out_.Unsigned("general.alignment").value_or(0);
+      if (alignment == 0 || alignment > (1 << 20) || (alignment & (alignment - 1))) return Bad("general.alignment is not a power of two up to 1048576");
     }
     const uint64_t start = (at_ + alignment - 1) / alignment * alignment;
     for (size_t i = 0; i < offsets.size(); ++i) {
@@ -172,12 +183,22 @@ class GgufParser {
         return Bad(base::StrCat("tensor ", t.name, " needs ", size, " bytes at offset ", offsets[i], ", beyond the end of the file (cut short?)"));
       t.data = bytes_.subspan(start + offsets[i], size);
     }
+    return CheckApart();
+  }
+
+  Status CheckApart() const {
+    std::vector<const GgufTensor*> order;
+    for (const GgufTensor& t : out_.tensors_) order.push_back(&t);
+    std::stable_sort(order.begin(), order.end(), [](const GgufTensor* a, const GgufTensor* b) { return a->data.data() < b->data.data(); });
+    for (size_t i = 1; i < order.size(); ++i)
+      if (order[i - 1]->data.data() + order[i - 1]->data.size() > order[i]->data.data()) return Bad(base::StrCat("tensors ", order[i - 1]->name, " and ", order[i]->name, " overlap"));
     return OkStatus();
   }
 
   GgufFile& out_;
   std::span<const std::byte> bytes_;
   size_t at_ = 0;
+  uint64_t elements_ = 0;
 };
 
 StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(const std::string& path) {

