@@ -72,9 +72,9 @@ TokenId Sampler::Draw(const History& h, uint32_t sequence, std::span<float> x) {
   float highest = kMinusInfinity;
   for (const float v : x) highest = v > highest ? v : highest;
   if (highest == kMinusInfinity) return 0;
-  // Temperature: the weights are e^((x - highest) / T), the highest one is 1.
+  // Temperature: the weights are e^((x - highest) / T), the highest one is 1 (also where 1 / T or the logit is infinite).
   const float inverse = 1.0f / p.temperature;
-  for (float& v : x) v = v == v ? (v - highest) * inverse : kMinusInfinity;
+  for (float& v : x) v = v == highest ? 0.0f : v == v ? (v - highest) * inverse : kMinusInfinity;
   const double noise = Uniform(p.seed, sequence, h.outputs);
   const bool top_k = p.top_k > 0 && p.top_k < static_cast<int>(x.size());
   weights_.resize(x.size());
