@@ -61,9 +61,9 @@ class Cluster:
         status, _, data = self.request("POST", path, body, timeout=timeout)
         return status, json.loads(data)
 
-    def post_all(self, path, bodies, parallel):
+    def post_all(self, path, bodies, parallel, timeout=90):
         with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
-            return list(pool.map(lambda body: self.post(path, body), bodies))
+            return list(pool.map(lambda body: self.post(path, body, timeout), bodies))
 
     def down(self):
         self.command("down")

@@ -20,7 +20,7 @@ def run(name, bodies, settings=(), parallel=1, rounds=1, under_load=None):
                 stop = threading.Event()
                 worker = threading.Thread(target=under_load, args=(c, stop))
                 worker.start()
-            answers = c.post_all("/v1/completions", bodies, parallel)
+            answers = c.post_all("/v1/completions", bodies, parallel, timeout=900)  # the scalar body is slow
             if under_load:
                 stop.set()
                 worker.join()
