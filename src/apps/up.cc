@@ -130,10 +130,10 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, words.data(), environ);
+  const int spawned = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, words.data(), environ);
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
-  if (error != 0) return Fail(absl::InternalError("starting the cluster in the background failed"));
+  if (spawned != 0) return Fail(absl::InternalError("starting the cluster in the background failed"));
   while (true) {
     int status = 0;
     if (waitpid(pid, &status, WNOHANG) == pid) {
