@@ -126,7 +126,7 @@ void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelRe
     if (*sequence >= a.sequences.size() || a.sequences[*sequence].finished) return;
     a.sequences[*sequence].finished = true;
     a.sequences[*sequence].kept = kept_tokens;
-    const bool all = std::all_of(a.sequences.begin(), a.sequences.end(), [](const SequenceLog& s) { return s.finished; });
+    const bool all = AllFinished(a);
     if (all) sequence.reset();
     tell();
     if (all) End(a, OkStatus(), now);
@@ -141,7 +141,26 @@ void RouterCore::OnDelta(TokenDelta delta, TimePoint now) {
   if (it == active_.end() || delta.epoch != it->second.request.epoch || delta.sequence >= it->second.sequences.size()) return void(++metrics_.dropped_deltas);
   Active& a = it->second;
   SequenceLog& s = a.sequences[delta.sequence];
-  if (s.finished || delta.position != s.tokens.size()) return void(++metrics_.dropped_deltas);
+  if (s.finished || delta.position < s.tokens.size()) return void(++metrics_.dropped_deltas);
+  if (delta.position > s.tokens.size()) {
+    if (!s.early.try_emplace(delta.position, std::move(delta)).second) ++metrics_.dropped_deltas;
+    return;
+  }
+  Append(a, s, std::move(delta), now);
+  while (!s.early.empty() && s.early.begin()->first <= s.tokens.size()) {
+    TokenDelta next = std::move(s.early.extract(s.early.begin()).mapped());
+    if (s.finished || next.position < s.tokens.size()) ++metrics_.dropped_deltas;
+    else Append(a, s, std::move(next), now);
+  }
+  if (a.decode_ended && AllFinished(a)) End(a, OkStatus(), now);
+}
+
+bool RouterCore::AllFinished(const Active& a) {
+  return std::all_of(a.sequences.begin(), a.sequences.end(), [](const SequenceLog& s) { return s.finished; });
+}
+
+// The log takes the tokens that come next, and so does the client.
+void RouterCore::Append(Active& a, SequenceLog& s, TokenDelta delta, TimePoint now) {
   for (const SampledToken& t : delta.tokens) s.tokens.push_back(t.token);
   s.finished = delta.finish != FinishReason::kNone;
   if (!a.first_token) {
@@ -172,7 +191,12 @@ void RouterCore::OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now) 
   }
   if (ended.timings.handoff_ms > 0) t.handoff_ms = ended.timings.handoff_ms;
   if (ended.timings.decode_ms > 0) t.decode_ms = ended.timings.decode_ms;
-  if (ended.handed_off && ended.status.ok()) return;  // the decode worker goes on
+  if (ended.handed_off && ended.status.ok() && !a.decode_ended) return;  // the decode worker goes on
+  if (id == a.decode && ended.status.ok() && a.on_prefill && !AllFinished(a)) {
+    a.on_decode = false;
+    a.decode_ended = true;
+    return;
+  }
   if (!ended.status.ok() && a.on_decode && id == a.prefill) send_(a.decode, tokenworks::Cancel{a.request.id, a.request.epoch, std::nullopt, CancelReason::kAborted});
   End(a, std::move(ended.status), now);
 }

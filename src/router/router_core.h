@@ -37,6 +37,7 @@ class RouterCore {
  private:
   struct SequenceLog {
     std::vector<TokenId> tokens;  // emitted, in order: the truth of what the client has been sent
+    std::map<uint32_t, TokenDelta> early;  // by position: the decode worker's, come before the prefill worker's first token
     bool finished = false;
     uint32_t kept = kKeepAll;  // of them, what a stop string left: the token counters take no more
   };
@@ -46,6 +47,7 @@ class RouterCore {
     std::vector<SequenceLog> sequences;
     WorkerId prefill, decode;  // decode empty: local route
     bool placed = false, first_token = false, on_prefill = false, on_decode = false;
+    bool decode_ended = false;  // well, while tokens of the prefill worker are still on their way
     TimePoint arrived, placed_at, first_at, last_at;
     RequestSummary summary;
   };
@@ -72,6 +74,8 @@ class RouterCore {
   void FinishRoleWaiters(WorkerEntry& w, TimePoint now);
   int ContextLimit() const;
   void OnDelta(TokenDelta delta, TimePoint now);
+  void Append(Active& a, SequenceLog& s, TokenDelta delta, TimePoint now);
+  static bool AllFinished(const Active& a);
   void OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now);
   void End(Active& a, Status status, TimePoint now);
   void Unload(Active& a);

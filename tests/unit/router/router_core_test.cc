@@ -98,12 +98,35 @@ TEST_F(RouterCoreTest, HandsOffBetweenTheTwoPoolsAndEndsWithTheDecodeWorker) {
   ExpectBalanced();
 }
 
-TEST_F(RouterCoreTest, DropsDuplicatesGapsAndOldEpochs) {
+TEST_F(RouterCoreTest, DropsDuplicatesAndOldEpochsAndFillsGaps) {
   BothReady();
   const auto sink = Submit(1);
-  for (auto [position, epoch] : {std::pair<uint32_t, Epoch>{0, 1}, {0, 1}, {2, 1}, {1, 0}, {1, 1}}) core_.OnMessage("prefill-0", Token(1, position, epoch), clock_.Now());
-  EXPECT_EQ(sink->tokens, 2u);
+  for (auto [position, epoch] : {std::pair<uint32_t, Epoch>{0, 1}, {0, 1}, {2, 1}, {2, 1}, {1, 0}, {1, 1}}) core_.OnMessage("prefill-0", Token(1, position, epoch), clock_.Now());
+  EXPECT_EQ(sink->tokens, 3u);
   EXPECT_EQ(core_.Snapshot().metrics.dropped_deltas, 3u);
+}
+
+// Two workers, two streams: nothing says which message the router reads first.
+TEST_F(RouterCoreTest, ADecodeWorkerMayOvertakeThePrefillWorkersFirstToken) {
+  BothReady();
+  const auto sink = Submit(1);
+  FromWorker ended;
+  ended.ended.emplace_back();
+  ended.ended[0].request = {1};
+  ended.ended[0].epoch = 1;
+  core_.OnMessage("decode-0", Token(1, 1), clock_.Now());
+  core_.OnMessage("decode-0", Token(1, 2, 1, FinishReason::kLength), clock_.Now());
+  core_.OnMessage("decode-0", ended, clock_.Now());
+  EXPECT_EQ(sink->tokens, 0u);
+  EXPECT_FALSE(sink->ended);
+  core_.OnMessage("prefill-0", Token(1, 0), clock_.Now());
+  EXPECT_EQ(sink->tokens, 3u);
+  EXPECT_TRUE(sink->ended);
+  EXPECT_TRUE(sink->summary.status.ok());
+  ended.ended[0].handed_off = true;
+  core_.OnMessage("prefill-0", ended, clock_.Now());
+  EXPECT_EQ(core_.Snapshot().metrics.dropped_deltas, 0u);
+  ExpectBalanced();
 }
 
 TEST_F(RouterCoreTest, CountsOnlyTheTokensThatAStopStringKept) {
