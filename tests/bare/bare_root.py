@@ -18,7 +18,8 @@ import sys
 import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-SITE_FILES = ["/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"]
+SITE_FILES = ["/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf"]
+CERTIFICATES = "/etc/site-certificates.pem"  # this host's; the package ca-certificates writes its own over the usual file
 CHECKS = []
 
 
@@ -37,6 +38,9 @@ def make_root(root):
             target = root / file.relative_to("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
+    host = os.environ.get("PIP_CERT", "/etc/ssl/certs/ca-certificates.crt")
+    if pathlib.Path(host).exists():
+        shutil.copy(host, root / CERTIFICATES.lstrip("/"))
 
 
 class Root:
@@ -51,7 +55,8 @@ class Root:
         self.inside = subprocess.run(["pgrep", "-P", str(self.keeper.pid)], capture_output=True, text=True, check=True).stdout.strip()
 
     def command(self, line, timeout):
-        site = [f"{k}={v}" for k, v in os.environ.items() if k.startswith("PIP_") and k != "PIP_FIND_LINKS" or k == "SSL_CERT_FILE"]
+        site = [f"{k}={v}" for k, v in os.environ.items() if k.startswith("PIP_") and k not in ("PIP_FIND_LINKS", "PIP_CERT")]
+        site += [f"PIP_CERT={CERTIFICATES}"] if (self.root / CERTIFICATES.lstrip("/")).exists() else []
         full = ["nsenter", "--target", self.inside, "--mount", "--pid", "chroot", str(self.root), "env", "-i", "HOME=/root",
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *site, "sh", "-c", "cd /root/tokenworks && " + line]
         began = time.monotonic()
