@@ -48,6 +48,15 @@ class Cluster:
                 return status
             time.sleep(0.05)
 
+    def quiet_status(self):
+        """The status once no worker reports a block in use; after 10 s whatever it is then."""
+        deadline = time.monotonic() + 10
+        while True:
+            status = self.status()
+            if time.monotonic() > deadline or not any(w["kv"][k] for w in status["workers"] for k in ("active", "reserved", "sending")):
+                return status
+            time.sleep(0.05)
+
     def request(self, method, path, body=None, headers=None, timeout=90):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         payload = None if body is None else json.dumps(body)
