@@ -7,20 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "kernels/tensor_types/tensor_type.h"
 #include "tokenworks/status.h"
 
 namespace tokenworks::kernels {
 
 inline constexpr int kRowGroup = 8;
-
-enum class WeightForm : uint8_t {
-  kI4x8,   // unsigned nibbles + f16 scale + f16 minimum: Q4_1, and Q4_0 with minimum -8 d
-  kI8x8,   // int8 + f16 scale: Q8_0
-  kF32x8,  // float columns of eight rows: F32, F16, BF16 (widened exactly)
-};
-
-// Source types, as GGUF numbers them.
-enum class WeightType : uint32_t { kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ8_0 = 8, kBF16 = 30 };
 
 // 32 columns of eight rows. Nibble p of byte vector v (32 bytes: row r's four columns at 4r): low nibble = columns
 // 4v .. 4v+3, high nibble = columns 4v+16 .. 4v+19, v = 0 .. 3.
@@ -57,6 +49,7 @@ class PackedMatrix {
   int groups() const { return (rows_ + kRowGroup - 1) / kRowGroup; }
   int blocks() const { return columns_ / 32; }
   size_t bytes() const { return data_.size(); }
+  size_t group_bytes() const;
 
   const BlockI4x8* i4x8(int group) const { return reinterpret_cast<const BlockI4x8*>(data_.data()) + static_cast<size_t>(group) * blocks(); }
   const BlockI8x8* i8x8(int group) const { return reinterpret_cast<const BlockI8x8*>(data_.data()) + static_cast<size_t>(group) * blocks(); }
@@ -69,9 +62,9 @@ class PackedMatrix {
   std::vector<std::byte> data_;
 };
 
-// Bytes of one row of `columns` values in GGUF form; 0 when columns do not divide into the type's blocks.
+// Bytes of one row of `columns` values in GGUF form; 0 for an unknown type or when columns are not whole blocks.
 size_t RowBytes(WeightType type, int columns);
-// One row of GGUF data to floats (embedding lookups, the reference path). raw has RowBytes bytes.
+// One row of GGUF data of a known type to floats (embedding lookups, the reference path). raw has RowBytes bytes.
 void DequantizeRow(WeightType type, const std::byte* raw, int columns, float* out);
 
 }  // namespace tokenworks::kernels

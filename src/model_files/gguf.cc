@@ -176,7 +176,7 @@ class GgufParser {
       GgufTensor& t = out_.tensors_[i];
       const uint64_t row = kernels::RowBytes(static_cast<kernels::WeightType>(t.type), static_cast<int>(t.columns()));
       if (row == 0)
-        return Bad(base::StrCat("tensor ", t.name, " has type ", t.type, " with ", t.columns(), " columns; supported are F32, F16, BF16, Q8_0, Q4_0, Q4_1 in whole blocks"));
+        return Bad(base::StrCat("tensor ", t.name, " has type ", t.type, " with ", t.columns(), " columns; supported are ", kernels::TensorTypeNames(), " in whole blocks"));
       const uint64_t size = row * t.rows();
       if (offsets[i] % alignment != 0) return Bad(base::StrCat("tensor ", t.name, " begins at offset ", offsets[i], ", not a multiple of ", alignment));
       if (start > bytes_.size() || offsets[i] > bytes_.size() - start || size > bytes_.size() - start - offsets[i])
