@@ -23,6 +23,9 @@ struct Avx2Dot {
     }
     return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
   }
+  static __m256i Unsigned4Wide(const __m256i* n, const int8_t* q, const int8_t* low) {
+    return _mm256_add_epi32(_mm256_slli_epi32(Unsigned4(n, q), 7), Unsigned4(n, low));
+  }
   // |w| <= 128 and |q| <= 127: a pair sum is at most 32,512.
   static __m256i Signed8(const int8_t* w, const int8_t* q, int32_t) {
     const __m256i ones = _mm256_set1_epi16(1);
@@ -34,7 +37,24 @@ struct Avx2Dot {
     }
     return sum;
   }
+  static __m256i Signed8Wide(const int8_t* w, const int8_t* q, const int8_t* low, int32_t sum) {
+    return _mm256_add_epi32(_mm256_slli_epi32(Signed8(w, q, sum), 7), Signed8(w, low, sum));
+  }
 };
+
+// Sum of eight lanes.
+int32_t Sum8(__m256i v) {
+  const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i quarter = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(quarter, _mm_shuffle_epi32(quarter, 0xB1)));
+}
+
+// Stores 32 int32 in int8 range as int8; returns their sum.
+int32_t Store32(int8_t* out, const __m256i* n) {
+  const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(n[0], n[1]), _mm256_packs_epi32(n[2], n[3]));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  return Sum8(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
+}
 
 void QuantizeRow(const float* x, int k, ActivationRow row) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF));
@@ -45,23 +65,28 @@ void QuantizeRow(const float* x, int k, ActivationRow row) {
       best = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), best);
     }
     const float largest = Max8(best);
-    int8_t* q = row.q + b * 32;
+    int8_t *q = row.q + b * 32, *low = row.low == nullptr ? nullptr : row.low + b * 32;
     if (!(largest >= kQuantZeroBelow)) {
       std::memset(q, 0, 32);
+      if (low != nullptr) std::memset(low, 0, 32);
       row.d[b] = row.s[b] = 0;
       row.sum[b] = 0;
       continue;
     }
     const __m256 inverse = _mm256_set1_ps(127.0f / largest);
     __m256i n[4];
-    for (int i = 0; i < 4; ++i) n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
-    const __m256i total = _mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3]));
-    const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(n[0], n[1]), _mm256_packs_epi32(n[2], n[3]));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-    const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
-    const __m128i quarter = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
-    const int32_t sum = _mm_cvtsi128_si32(_mm_add_epi32(quarter, _mm_shuffle_epi32(quarter, 0xB1)));
+    for (int i = 0; i < 4; ++i) {
+      v[i] = _mm256_mul_ps(v[i], inverse);
+      n[i] = _mm256_cvtps_epi32(v[i]);
+    }
+    int32_t sum = Store32(q, n);
     row.d[b] = largest / 127.0f;
+    if (low != nullptr) {
+      const __m256 factor = _mm256_set1_ps(kWideFactor);
+      for (int i = 0; i < 4; ++i) n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(v[i], _mm256_cvtepi32_ps(n[i])), factor));
+      sum = sum * kWideFactor + Store32(low, n);
+      row.d[b] *= 1.0f / kWideFactor;
+    }
     row.s[b] = row.d[b] * static_cast<float>(sum);
     row.sum[b] = sum;
   }

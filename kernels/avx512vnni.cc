@@ -10,23 +10,36 @@ namespace {
 
 struct VnniDot {
   static constexpr int kTokens = 8;
-  static __m256i Unsigned4(const __m256i* n, const int8_t* q) {
-    __m256i a = _mm256_setzero_si256(), b = _mm256_setzero_si256();
+  // a plus the dot products of n and q, in two chains.
+  static __m256i Add4(__m256i a, const __m256i* n, const int8_t* q) {
+    __m256i b = _mm256_setzero_si256();
     for (int v = 0; v < 8; v += 2) {
       a = _mm256_dpbusd_epi32(a, n[v], Broadcast4(q + v * 4));
       b = _mm256_dpbusd_epi32(b, n[v + 1], Broadcast4(q + v * 4 + 4));
     }
     return _mm256_add_epi32(a, b);
   }
-  // w + 128 is unsigned; 128 * sum(q) is taken off again. Exact in int32.
+  static __m256i Unsigned4(const __m256i* n, const int8_t* q) { return Add4(_mm256_setzero_si256(), n, q); }
+  static __m256i Unsigned4Wide(const __m256i* n, const int8_t* q, const int8_t* low) { return Add4(_mm256_slli_epi32(Unsigned4(n, q), 7), n, low); }
+
+  // w + 128 is unsigned; 128 * sum(Q) is taken off again. Exact in int32.
+  static __m256i Flipped(const int8_t* w) { return _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)), _mm256_set1_epi8(static_cast<char>(0x80))); }
   static __m256i Signed8(const int8_t* w, const int8_t* q, int32_t sum) {
-    const __m256i flip = _mm256_set1_epi8(static_cast<char>(0x80));
     __m256i a = _mm256_set1_epi32(-128 * sum), b = _mm256_setzero_si256();
     for (int v = 0; v < 8; v += 2) {
-      a = _mm256_dpbusd_epi32(a, _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + v * 32)), flip), Broadcast4(q + v * 4));
-      b = _mm256_dpbusd_epi32(b, _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + v * 32 + 32)), flip), Broadcast4(q + v * 4 + 4));
+      a = _mm256_dpbusd_epi32(a, Flipped(w + v * 32), Broadcast4(q + v * 4));
+      b = _mm256_dpbusd_epi32(b, Flipped(w + v * 32 + 32), Broadcast4(q + v * 4 + 4));
     }
     return _mm256_add_epi32(a, b);
+  }
+  static __m256i Signed8Wide(const int8_t* w, const int8_t* q, const int8_t* low, int32_t sum) {
+    __m256i a = _mm256_setzero_si256(), b = _mm256_set1_epi32(-128 * sum);
+    for (int v = 0; v < 8; ++v) {
+      const __m256i wv = Flipped(w + v * 32);
+      a = _mm256_dpbusd_epi32(a, wv, Broadcast4(q + v * 4));
+      b = _mm256_dpbusd_epi32(b, wv, Broadcast4(low + v * 4));
+    }
+    return _mm256_add_epi32(_mm256_slli_epi32(a, 7), b);
   }
 };
 

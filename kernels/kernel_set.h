@@ -14,7 +14,7 @@
 namespace tokenworks::kernels {
 
 // Kernel family and contract version; part of the numerics id.
-inline constexpr std::string_view kNumericsContract = "cpu-i8x32-1";
+inline constexpr std::string_view kNumericsContract = "cpu-i8x32-2";
 inline constexpr int kLogSumExpShard = 4096;
 
 // Plain functions over caller-owned memory; no allocation, no threads. Shapes as in the op's own header.

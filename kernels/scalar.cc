@@ -22,31 +22,40 @@ void QuantizeRow(const float* x, int k, ActivationRow row) {
     int32_t sum = 0;
     if (!(largest >= kQuantZeroBelow)) {
       std::memset(row.q + b * 32, 0, 32);
+      if (row.low != nullptr) std::memset(row.low + b * 32, 0, 32);
       row.d[b] = row.s[b] = 0;
       row.sum[b] = 0;
       continue;
     }
     const float inverse = 127.0f / largest;
     for (int j = 0; j < kQuantBlock; ++j) {
-      const int q = static_cast<int>(std::nearbyintf(x[b * 32 + j] * inverse));
-      row.q[b * 32 + j] = static_cast<int8_t>(q);
-      sum += q;
+      const float scaled = x[b * 32 + j] * inverse, whole = std::nearbyintf(scaled);
+      row.q[b * 32 + j] = static_cast<int8_t>(whole);
+      sum += static_cast<int>(whole) * (row.low != nullptr ? kWideFactor : 1);
+      if (row.low == nullptr) continue;
+      const int low = static_cast<int>(std::nearbyintf((scaled - whole) * kWideFactor));
+      row.low[b * 32 + j] = static_cast<int8_t>(low);
+      sum += low;
     }
     row.d[b] = largest / 127.0f;
+    if (row.low != nullptr) row.d[b] *= 1.0f / kWideFactor;
     row.s[b] = row.d[b] * static_cast<float>(sum);
     row.sum[b] = sum;
   }
 }
 
+// The integer of column c of a token's row.
+int32_t Integer(const Activations& x, int t, int c) { return x.wide() ? kWideFactor * x.q(t)[c] + x.low(t)[c] : x.q(t)[c]; }
+
 float DotI4(const BlockI4x8* w, int r, const Activations& x, int t) {
   float acc = 0;
   for (int b = 0; b < x.blocks(); ++b) {
-    const int8_t* q = x.q(t) + b * 32;
     int32_t dot = 0;
     for (int v = 0; v < 4; ++v)
       for (int c = 0; c < 4; ++c) {
         const uint8_t byte = w[b].nibbles[v * 32 + r * 4 + c];
-        dot += (byte & 15) * q[v * 4 + c] + (byte >> 4) * q[v * 4 + c + 16];
+        const int column = b * 32 + v * 4 + c;
+        dot += (byte & 15) * Integer(x, t, column) + (byte >> 4) * Integer(x, t, column + 16);
       }
     acc = std::fma(F16ToF32(w[b].m[r]), x.s(t)[b], acc);
     acc = std::fma(F16ToF32(w[b].d[r]) * x.d(t)[b], static_cast<float>(dot), acc);
@@ -57,10 +66,9 @@ float DotI4(const BlockI4x8* w, int r, const Activations& x, int t) {
 float DotI8(const BlockI8x8* w, int r, const Activations& x, int t) {
   float acc = 0;
   for (int b = 0; b < x.blocks(); ++b) {
-    const int8_t* q = x.q(t) + b * 32;
     int32_t dot = 0;
     for (int v = 0; v < 8; ++v)
-      for (int c = 0; c < 4; ++c) dot += w[b].q[v * 32 + r * 4 + c] * q[v * 4 + c];
+      for (int c = 0; c < 4; ++c) dot += w[b].q[v * 32 + r * 4 + c] * Integer(x, t, b * 32 + v * 4 + c);
     acc = std::fma(F16ToF32(w[b].d[r]) * x.d(t)[b], static_cast<float>(dot), acc);
   }
   return acc;

@@ -21,20 +21,25 @@ std::vector<const KernelSet*> Bodies() {
   return sets;
 }
 
-void ExpectSameBits(const std::vector<float>& a, const std::vector<float>& b, const std::string& what) {
+void ExpectSameBits(const std::vector<float>& a, const std::vector<float>& b,
+                    const std::string& what) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i)
-    ASSERT_EQ(std::memcmp(&a[i], &b[i], 4), 0) << what << " at " << i << ": " << a[i] << " against " << b[i];
+    ASSERT_EQ(std::memcmp(&a[i], &b[i], 4), 0)
+        << what << " at " << i << ": " << a[i] << " against " << b[i];
 }
 
-std::vector<std::byte> RandomRaw(WeightType type, int rows, int columns, bool extreme, std::mt19937& rng) {
+std::vector<std::byte> RandomRaw(WeightType type, int rows, int columns, bool extreme,
+                                 std::mt19937& rng) {
   std::vector<std::byte> raw(RowBytes(type, columns) * rows);
   for (auto& b : raw) b = static_cast<std::byte>(extreme ? 0xFF : rng());
   const int block = type == WeightType::kQ4_1 ? 20 : type == WeightType::kQ4_0 ? 18 : 34;
   if (type == WeightType::kQ4_0 || type == WeightType::kQ4_1 || type == WeightType::kQ8_0) {
-    const uint16_t choices[] = {F32ToF16(0.013f), F32ToF16(-0.2f), 0x0001, 0x7BFF /* 65504 */, 0x03FF};
+    const uint16_t choices[] = {F32ToF16(0.013f), F32ToF16(-0.2f), 0x0001, 0x7BFF /* 65504 */,
+                                0x03FF};
     for (size_t at = 0; at < raw.size(); at += block) {
-      uint16_t d = choices[extreme ? rng() % 5 : rng() % 2], m = choices[extreme ? rng() % 5 : rng() % 2];
+      uint16_t d = choices[extreme ? rng() % 5 : rng() % 2],
+               m = choices[extreme ? rng() % 5 : rng() % 2];
       if (type == WeightType::kQ4_0) d = choices[rng() % 2];
       std::memcpy(&raw[at], &d, 2);
       if (type == WeightType::kQ4_1) std::memcpy(&raw[at + 2], &m, 2);
@@ -53,7 +58,9 @@ std::vector<std::byte> RandomRaw(WeightType type, int rows, int columns, bool ex
 std::vector<float> RandomRows(int n, std::mt19937& rng, bool extreme) {
   std::vector<float> x(n);
   std::normal_distribution<float> normal;
-  for (int i = 0; i < n; ++i) x[i] = extreme ? (rng() % 2 ? 127.0f : -127.0f) : normal(rng) * std::exp2(static_cast<float>(rng() % 20) - 10);
+  for (int i = 0; i < n; ++i)
+    x[i] = extreme ? (rng() % 2 ? 127.0f : -127.0f)
+                   : normal(rng) * std::exp2(static_cast<float>(rng() % 20) - 10);
   if (!extreme && n >= 64)
     for (int i = 0; i < 32; ++i) x[i] = 1e-30f;  // a block below the cut
   return x;
@@ -64,20 +71,25 @@ TEST(Matmul, AllBodiesAndBatchesGiveTheReferenceBits) {
   for (WeightType type : {WeightType::kQ4_1, WeightType::kQ4_0, WeightType::kQ8_0})
     for (int k : {32, 576})
       for (int rows : {8, 13, 97})
-        for (bool extreme : {false, true}) {
+        for (int kind = 0; kind < 4; ++kind) {
+          const bool extreme = kind & 1, wide = kind & 2;
           PackedMatrix w(*PackedMatrix::FormOf(type), k);
           ASSERT_TRUE(w.Append(type, rows, RandomRaw(type, rows, k, extreme, rng)).ok());
           const int tokens = 21;
           const std::vector<float> x = RandomRows(tokens * k, rng, extreme);
           Activations reference, fast;
-          reference.Resize(tokens, k);
-          for (int t = 0; t < tokens; ++t) ScalarKernels().quantize_row(&x[t * k], k, reference.row(t));
+          reference.Resize(tokens, k, wide);
+          for (int t = 0; t < tokens; ++t)
+            ScalarKernels().quantize_row(&x[t * k], k, reference.row(t));
           std::vector<float> expected(tokens * rows);
           ScalarKernels().matmul(w, reference, 0, tokens, 0, w.groups(), expected.data(), rows);
           for (const KernelSet* set : Bodies()) {
-            fast.Resize(tokens, k);
+            fast.Resize(tokens, k, wide);
             for (int t = 0; t < tokens; ++t) set->quantize_row(&x[t * k], k, fast.row(t));
             ASSERT_EQ(std::memcmp(reference.q(0), fast.q(0), tokens * k), 0) << set->name;
+            if (wide) {
+              ASSERT_EQ(std::memcmp(reference.low(0), fast.low(0), tokens * k), 0) << set->name;
+            }
             for (int batch : {1, 2, 3, 4, 5, 8, 13, 21}) {
               std::vector<float> out(tokens * rows, NAN);
               const int split = w.groups() / 2;
@@ -86,7 +98,10 @@ TEST(Matmul, AllBodiesAndBatchesGiveTheReferenceBits) {
                 set->matmul(w, fast, t, n, split, w.groups(), &out[t * rows], rows);
                 set->matmul(w, fast, t, n, 0, split, &out[t * rows], rows);
               }
-              ExpectSameBits(expected, out, std::string(set->name) + " k " + std::to_string(k) + " rows " + std::to_string(rows) + " batch " + std::to_string(batch));
+              ExpectSameBits(expected, out,
+                             std::string(set->name) + " k " + std::to_string(k) + " rows " +
+                                 std::to_string(rows) + " batch " + std::to_string(batch) +
+                                 (wide ? " wide" : ""));
             }
           }
         }
@@ -100,15 +115,20 @@ TEST(Matmul, IsCloseToDoubleArithmetic) {
   ASSERT_TRUE(w.Append(WeightType::kQ4_1, rows, raw).ok());
   std::vector<float> x(k), weights(k), out(rows);
   for (float& v : x) v = std::normal_distribution<float>()(rng);
-  Activations a;
-  a.Resize(1, k);
-  ScalarKernels().quantize_row(x.data(), k, a.row(0));
-  ScalarKernels().matmul(w, a, 0, 1, 0, w.groups(), out.data(), rows);
-  for (int r = 0; r < rows; ++r) {
-    DequantizeRow(WeightType::kQ4_1, raw.data() + r * RowBytes(WeightType::kQ4_1, k), k, weights.data());
-    double exact = 0, scale = 0;
-    for (int c = 0; c < k; ++c) exact += static_cast<double>(weights[c]) * x[c], scale += std::pow(static_cast<double>(weights[c]) * x[c], 2);
-    EXPECT_NEAR(out[r], exact, 0.03 * std::sqrt(scale)) << r;
+  for (const bool wide : {false, true}) {
+    Activations a;
+    a.Resize(1, k, wide);
+    ScalarKernels().quantize_row(x.data(), k, a.row(0));
+    ScalarKernels().matmul(w, a, 0, 1, 0, w.groups(), out.data(), rows);
+    for (int r = 0; r < rows; ++r) {
+      DequantizeRow(WeightType::kQ4_1, raw.data() + r * RowBytes(WeightType::kQ4_1, k), k,
+                    weights.data());
+      double exact = 0, scale = 0;
+      for (int c = 0; c < k; ++c)
+        exact += static_cast<double>(weights[c]) * x[c],
+            scale += std::pow(static_cast<double>(weights[c]) * x[c], 2);
+      EXPECT_NEAR(out[r], exact, (wide ? 0.0003 : 0.03) * std::sqrt(scale)) << r;
+    }
   }
 }
 
@@ -144,7 +164,8 @@ TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
         while (used[table[b]]) table[b] = (table[b] + 1) % (blocks + 3);
         used[table[b]] = true;
       }
-      std::vector<float> k(6 * dim), v(6 * dim), q(18 * dim), expected(18 * dim), out(18 * dim), scratch(AttentionScratch(shape));
+      std::vector<float> k(6 * dim), v(6 * dim), q(18 * dim), expected(18 * dim), out(18 * dim),
+          scratch(AttentionScratch(shape));
       for (int i = 0; i < positions; ++i) {
         for (float& x : k) x = std::normal_distribution<float>()(rng) * 2;
         for (float& x : v) x = std::normal_distribution<float>()(rng) * (i % 50 == 0 ? 1e4f : 1.0f);
@@ -157,7 +178,8 @@ TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
       for (const KernelSet* set : Bodies()) {
         row.out = out.data();
         for (int h = 5; h >= 0; --h) set->attend(shape, row, h, scratch.data());
-        ExpectSameBits(expected, out, std::string(set->name) + " positions " + std::to_string(positions));
+        ExpectSameBits(expected, out,
+                       std::string(set->name) + " positions " + std::to_string(positions));
       }
     }
 }
@@ -166,7 +188,9 @@ TEST(Elementwise, AllBodiesGiveTheReferenceBits) {
   std::mt19937 rng(5);
   for (int n : {64, 576, 1536, 49152, 50000}) {
     std::vector<float> x(n), g(n), expected(n), out(n);
-    for (int i = 0; i < n; ++i) x[i] = std::normal_distribution<float>()(rng) * (i % 97 == 0 ? 60.0f : 3.0f), g[i] = std::normal_distribution<float>()(rng);
+    for (int i = 0; i < n; ++i)
+      x[i] = std::normal_distribution<float>()(rng) * (i % 97 == 0 ? 60.0f : 3.0f),
+      g[i] = std::normal_distribution<float>()(rng);
     const float special[] = {-3e38f, 3e38f, 0.0f, -0.0f, 88.0f, -90.0f, 1e-40f};
     for (int i = 0; i < 7; ++i) x[n / 2 + i] = special[i];
     for (const KernelSet* set : Bodies()) {
@@ -194,13 +218,19 @@ TEST(Elementwise, AllBodiesGiveTheReferenceBits) {
 
 TEST(VectorMath, IsAccurate) {
   for (double x = -69; x < 80; x += 0.0137) {
-    EXPECT_NEAR(Exp(static_cast<float>(x)) / std::exp(static_cast<double>(static_cast<float>(x))), 1, 3e-7) << x;
-    EXPECT_NEAR(Ex2(static_cast<float>(x)) / std::exp2(static_cast<double>(static_cast<float>(x))), 1, 3e-7) << x;
+    EXPECT_NEAR(Exp(static_cast<float>(x)) / std::exp(static_cast<double>(static_cast<float>(x))),
+                1, 3e-7)
+        << x;
+    EXPECT_NEAR(Ex2(static_cast<float>(x)) / std::exp2(static_cast<double>(static_cast<float>(x))),
+                1, 3e-7)
+        << x;
   }
   EXPECT_EQ(Ex2(0), 1.0f);
   EXPECT_EQ(Ex2(-INFINITY), 0.0f);
   EXPECT_EQ(Ex2(500), INFINITY);
-  for (double x = 1e-30; x < 1e30; x *= 1.37) EXPECT_NEAR(Log(static_cast<float>(x)), std::log(static_cast<double>(static_cast<float>(x))), 4e-6 + 1e-7 * std::fabs(std::log(x)));
+  for (double x = 1e-30; x < 1e30; x *= 1.37)
+    EXPECT_NEAR(Log(static_cast<float>(x)), std::log(static_cast<double>(static_cast<float>(x))),
+                4e-6 + 1e-7 * std::fabs(std::log(x)));
   for (double x = -9000; x < 9000; x += 0.731) {
     double s, c;
     SinCos(x, &s, &c);

@@ -12,9 +12,9 @@ namespace tokenworks::model::cpu {
 namespace {
 
 constexpr int kTop = 64;
-// llama.cpp (8-bit activations too, f32 KV) has 3.73e-3 nats on these very positions: German, Chinese and digits cost more
-// than English prose.
-constexpr double kMeanKlMax = 3.7e-3;
+// llama.cpp (8-bit activations everywhere, f32 KV) has 3.73e-3 nats on these very positions, and so had we before the input
+// of Q, K, V and the head was wide.
+constexpr double kMeanKlMax = 2.2e-3;
 
 struct GoldenPrompt {
   std::vector<TokenId> ids;
@@ -83,6 +83,7 @@ TEST(Oracle, TheFastPathIsCloseToTheF32Path) {
     ASSERT_TRUE(ForEachLogits(**fast, p.ids, 256, [&](int i, const float* logits) { fidelity.Add(&kept[static_cast<size_t>(i) * static_cast<size_t>(vocabulary)], logits, vocabulary); }).ok());
   }
   EXPECT_GE(fidelity.positions, 500);
+  RecordProperty("mean_kl", std::to_string(fidelity.mean_kl()));
   EXPECT_LE(fidelity.mean_kl(), kMeanKlMax);
   EXPECT_GE(fidelity.same_share(), 0.99) << fidelity.same << " of " << fidelity.decided;
   EXPECT_GT(fidelity.mean_kl(), 1e-7) << "the two paths must not be one";

@@ -46,6 +46,7 @@ void Forward::Reserve(int rows, int wanted) {
   grow(up_, config_.feed_forward, rows);
   grow(hidden_, config_.feed_forward, rows);
   grow(logits_, config_.vocabulary, wanted);
+  wide_normed_q_.Resize(rows, config_.embedding, true);
   normed_q_.Resize(rows, config_.embedding);
   attention_q_.Resize(rows, q_width);
   hidden_q_.Resize(rows, config_.feed_forward);
@@ -68,13 +69,13 @@ void Forward::QuantizeRows(int member, int rows, const float* x, int width, kern
   for (int r = first; r < last; ++r) kernels_.quantize_row(x + static_cast<size_t>(r) * width, width, out.row(r));
 }
 
-void Forward::NormRows(int member, int rows, const std::vector<float>& gain) {
+void Forward::NormRows(int member, int rows, const std::vector<float>& gain, kernels::Activations& out) {
   const auto [first, last] = Share(member, rows);
   const int e = config_.embedding;
   for (int r = first; r < last; ++r) {
     float* y = &normed_[static_cast<size_t>(r) * e];
     kernels_.rms_norm(&x_[static_cast<size_t>(r) * e], gain.data(), e, config_.rms_epsilon, y);
-    kernels_.quantize_row(y, e, normed_q_.row(r));
+    kernels_.quantize_row(y, e, out.row(r));
   }
 }
 
@@ -87,11 +88,11 @@ void Forward::Multiply(int member, const PackedMatrix& w, const kernels::Activat
 }
 
 void Forward::AttentionInput(int member, const LayerWeights& layer, int rows) {
-  NormRows(member, rows, layer.attention_norm);
+  NormRows(member, rows, layer.attention_norm, wide_normed_q_);
   team_.Barrier();
-  Multiply(member, layer.q, normed_q_, normed_.data(), rows, q_.data(), layer.q.rows());
-  Multiply(member, layer.k, normed_q_, normed_.data(), rows, k_.data(), layer.k.rows());
-  Multiply(member, layer.v, normed_q_, normed_.data(), rows, v_.data(), layer.v.rows());
+  Multiply(member, layer.q, wide_normed_q_, normed_.data(), rows, q_.data(), layer.q.rows());
+  Multiply(member, layer.k, wide_normed_q_, normed_.data(), rows, k_.data(), layer.k.rows());
+  Multiply(member, layer.v, wide_normed_q_, normed_.data(), rows, v_.data(), layer.v.rows());
   team_.Barrier();
 }
 
@@ -131,7 +132,7 @@ void Forward::FeedForward(int member, const LayerWeights& layer, int rows) {
   const int e = config_.embedding, f = config_.feed_forward;
   auto [first, last] = Share(member, rows);
   for (int r = first; r < last; ++r) kernels_.add(&product_[static_cast<size_t>(r) * e], e, &x_[static_cast<size_t>(r) * e]);
-  NormRows(member, rows, layer.feed_forward_norm);
+  NormRows(member, rows, layer.feed_forward_norm, normed_q_);
   team_.Barrier();
   Multiply(member, layer.gate, normed_q_, normed_.data(), rows, gate_.data(), f);
   Multiply(member, layer.up, normed_q_, normed_.data(), rows, up_.data(), f);
@@ -148,9 +149,9 @@ void Forward::FeedForward(int member, const LayerWeights& layer, int rows) {
 }
 
 void Forward::Head(int member, int rows) {
-  NormRows(member, rows, weights_.output_norm);
+  NormRows(member, rows, weights_.output_norm, wide_normed_q_);
   team_.Barrier();
-  Multiply(member, weights_.head, normed_q_, normed_.data(), rows, logits_.data(), config_.vocabulary);
+  Multiply(member, weights_.head, wide_normed_q_, normed_.data(), rows, logits_.data(), config_.vocabulary);
 }
 
 void Forward::Run(const std::vector<Row>& rows, const std::function<void(int)>& after_layer) {

@@ -44,8 +44,8 @@ class Forward {
   void AttentionOutput(int member, const LayerWeights& layer, int rows);
   void FeedForward(int member, const LayerWeights& layer, int rows);
   void Head(int member, int rows);
-  // Rows that this member normalises and quantises.
-  void NormRows(int member, int rows, const std::vector<float>& gain);
+  // Rows that this member normalises into normed_ and quantises into `out`.
+  void NormRows(int member, int rows, const std::vector<float>& gain, kernels::Activations& out);
   void QuantizeRows(int member, int rows, const float* x, int width, kernels::Activations& out);
   // out[row][..] = w * input for this member's share of the row groups.
   void Multiply(int member, const kernels::PackedMatrix& w, const kernels::Activations& quantised, const float* plain, int rows, float* out, size_t stride);
@@ -61,6 +61,9 @@ class Forward {
   std::vector<float> cosine_, sine_;  // [context][head_dim/2]
 
   std::vector<float> x_, normed_, q_, k_, v_, attention_, product_, gate_, up_, hidden_, logits_;
+  // Scores and logits show the rounding of their input most (over half of the fast path's divergence): the input of Q, K, V
+  // and of the output head is wide.
+  kernels::Activations wide_normed_q_;
   kernels::Activations normed_q_, attention_q_, hidden_q_;
   std::vector<std::vector<float>> scratch_;  // per member
   std::vector<Row> kept_;                    // rows of the last layer's second half
