@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokenworks `serve` against llama.cpp on the same GGUF file and threads, interleaved in one run.
 
-Needs a Python with llama-cpp-python 0.3.36 built natively from source. Nothing else may run on the machine.
-  python3 bench/peers/against_llama_cpp.py --model FILE --binary build/cpu-release/bin/tokenworks [--rounds 5] [--threads 2]
-Writes JSON: medians, ratios, the CPU.
+Needs a Python with llama-cpp-python 0.3.36 built natively from source, and the target floor_bench. Nothing else may run on the machine.
+  python3 bench/peers/against_llama_cpp.py --model FILE [--build build/cpu-release] [--rounds 5] [--threads 2]
+Writes JSON: medians, ratios, the CPU, and each figure's share of its floor: decode reads all weights and the context's KV once a
+step (bytes / measured read bandwidth); prefill multiplies every layer's weights with every token, attends, and computes one row of
+the head (operations / measured peak of the integer dots; attention at the float peak).
 """
 import argparse
 import concurrent.futures
@@ -107,23 +109,27 @@ class Ours:
         self.process.wait(20)
 
 
-def cpu():
-    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith(("model name", "cpu family", "model\t"))][:3]
-    flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags"))
-    return {"cpu": names, "avx512_vnni": "avx512_vnni" in flags}
+def floors(measured, threads):
+    """Tokens per second that the hardware's limits allow, by case."""
+    f = measured
+    read, dots, floats = f["read_gb_per_s"] * 1e9, f["int8_gop_per_s"] * 1e9, f["float_gflop_per_s"] * 1e9
+    prefill = (512 * f["layer_operations_per_token"] + f["head_operations"]) / dots + f["attention_operations_per_position"] * 512 * 513 / 2 / floats
+    decode = lambda streams, context: (f["weight_bytes"] + streams * context * f["kv_bytes_per_position"]) / read
+    compute = lambda streams: streams * (f["layer_operations_per_token"] + f["head_operations"]) / dots
+    return {"prefill 512": 512 / prefill, "decode 1 at 128": 1 / max(decode(1, 160), compute(1)), "decode 8 at 128": 8 / max(decode(8, 152), compute(8))}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
-    parser.add_argument("--binary", required=True)
+    parser.add_argument("--build", default="build/cpu-release")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     rng = random.Random(1)
     ids = lambda n: [rng.randrange(1000, 40000) for _ in range(n)]
     peers = {"llama.cpp": Llama(options.model, options.threads, False), "llama.cpp flash": Llama(options.model, options.threads, True),
-             "tokenworks": Ours(options.binary, options.model, options.threads)}
+             "tokenworks": Ours(options.build + "/bin/tokenworks", options.model, options.threads)}
     cases = {"prefill 512": lambda p: p.prefill(ids(512)), "decode 1 at 128": lambda p: p.decode([ids(128)], 64),
              "decode 8 at 128": lambda p: p.decode([ids(128) for _ in range(8)], 48)}
     seen = {case: {name: [] for name in peers} for case in cases}
@@ -132,10 +138,15 @@ def main():
             for name, peer in peers.items():
                 seen[case][name].append(measure(peer))
     peers["tokenworks"].stop()
-    report = {**cpu(), "threads": options.threads, "rounds": options.rounds, "tokens_per_second": {}, "ratio_to_best_peer": {}}
+    measured = [json.loads(subprocess.check_output([options.build + "/bench/floor_bench", options.model, str(options.threads)])) for _ in range(3)]
+    ceiling = max(measured, key=lambda m: m["read_gb_per_s"])
+    ceiling["int8_gop_per_s"] = max(m["int8_gop_per_s"] for m in measured)
+    floor = floors(ceiling, options.threads)
+    report = {"threads": options.threads, "rounds": options.rounds, "ceilings": ceiling, "tokens_per_second": {}, "ratio_to_best_peer": {}, "share_of_floor": {}}
     for case, by_name in seen.items():
         medians = {name: statistics.median(values[1:]) for name, values in by_name.items()}
         report["tokens_per_second"][case] = {k: round(v, 1) for k, v in medians.items()}
+        report["share_of_floor"][case] = {k: round(v / floor[case], 3) for k, v in medians.items()}
         report["ratio_to_best_peer"][case] = round(medians["tokenworks"] / max(v for k, v in medians.items() if k != "tokenworks"), 2)
     print(json.dumps(report, indent=1))
 
