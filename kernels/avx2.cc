@@ -173,7 +173,7 @@ void ExpMinus(const float* x, int n, float m, float* y) {
 }  // namespace
 
 const KernelSet* Avx2Kernels() {
-  static constexpr KernelSet kSet{"avx2", QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, AttendAvx2, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
+  static constexpr KernelSet kSet{"avx2", QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, AttendAvx2, AttendSegmentAvx2, CombineSegmentsAvx2, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return nullptr;
   return &kSet;
 }

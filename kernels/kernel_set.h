@@ -30,6 +30,10 @@ struct KernelSet {
                        float* out, size_t stride);
   // One query row against one KV head: see attention.h.
   void (*attend)(const AttentionShape& shape, const AttentionRow& row, int kv_head, float* scratch);
+  // The same in parts, which threads can share: every segment by itself into result[SegmentFloats], then in order into
+  // out[query_heads][dim] of this KV head.
+  void (*attend_segment)(const AttentionShape& shape, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch);
+  void (*combine_segments)(const AttentionShape& shape, const float* results, int segments, int kv_head, float* out);
   // y = x * g / sqrt(mean(x^2) + epsilon)
   void (*rms_norm)(const float* x, const float* g, int n, float epsilon, float* y);
   // x[2i], x[2i+1] (neighbours) or x[i], x[i+d/2] (halves) rotated by cos/sin[d/2]

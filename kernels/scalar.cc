@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include "kernels/kernel_set.h"
 #include "kernels/rope/rope.h"
@@ -102,12 +103,8 @@ float LoadKv(const std::byte* plane, size_t index, bool f32) {
   return F16ToF32(h);
 }
 
-// One query head over one segment: scores, then maximum, weights, their sum and the weighted V.
-struct SegmentResult {
-  float m, l;
-};
-
-SegmentResult AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end, float* p, float* o) {
+// One query head over one segment: o[dim], then the maximum and the sum of the weights.
+void SegmentOfHead(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end, float* p, float* result) {
   float m = -std::numeric_limits<float>::infinity();
   for (int i = begin; i < end; ++i) {
     const std::byte* block = row.layer_base + row.blocks[i / kBlockTokens] * row.block_stride;
@@ -122,34 +119,50 @@ SegmentResult AttendSegment(const AttentionShape& s, const AttentionRow& row, in
     p[i - begin] = Ex2(p[i - begin] - m);
     lanes[i % 8] += p[i - begin];
   }
-  std::memset(o, 0, sizeof(float) * s.dim);
+  std::memset(result, 0, sizeof(float) * s.dim);
   for (int i = begin; i < end; ++i) {
     const std::byte* v = row.layer_base + row.blocks[i / kBlockTokens] * row.block_stride + s.k_bytes();
     for (int d = 0; d < s.dim; ++d)
-      o[d] = std::fma(p[i - begin], LoadKv(v, (static_cast<size_t>(kv_head) * kBlockTokens + i % kBlockTokens) * s.dim + d, s.f32), o[d]);
+      result[d] = std::fma(p[i - begin], LoadKv(v, (static_cast<size_t>(kv_head) * kBlockTokens + i % kBlockTokens) * s.dim + d, s.f32), result[d]);
   }
-  return {m, Tree8(lanes)};
+  result[s.dim] = m;
+  result[s.dim + 1] = Tree8(lanes);
 }
 
-void Attend(const AttentionShape& s, const AttentionRow& row, int kv_head, float* scratch) {
-  const int group = s.query_heads / s.kv_heads;
+void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch) {
+  const int group = s.query_heads / s.kv_heads, begin = segment * kSegment, end = std::min(begin + kSegment, row.positions);
   // 1/sqrt(dim) * log2(e), in double, rounded once.
   const float scale = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(s.dim)));
-  float *p = scratch, *o = p + kSegment, *total = o + s.dim, *q = total + s.dim;
-  for (int h = kv_head * group; h < (kv_head + 1) * group; ++h) {
-    for (int d = 0; d < s.dim; ++d) q[d] = row.q[h * s.dim + d] * scale;
+  float *p = scratch, *q = p + kSegment;
+  for (int h = 0; h < group; ++h) {
+    for (int d = 0; d < s.dim; ++d) q[d] = row.q[(kv_head * group + h) * s.dim + d] * scale;
+    SegmentOfHead(s, row, kv_head, q, begin, end, p, result + h * (s.dim + 2));
+  }
+}
+
+void CombineSegments(const AttentionShape& s, const float* results, int segments, int kv_head, float* out) {
+  const int group = s.query_heads / s.kv_heads;
+  for (int h = 0; h < group; ++h) {
+    float* total = out + (kv_head * group + h) * s.dim;
     float m_all = -std::numeric_limits<float>::infinity(), l_all = 0;
     std::memset(total, 0, sizeof(float) * s.dim);
-    for (int begin = 0; begin < row.positions; begin += kSegment) {
-      const SegmentResult r = AttendSegment(s, row, kv_head, q, begin, std::min(begin + kSegment, row.positions), p, o);
-      const float m_new = std::max(m_all, r.m), a = Ex2(m_all - m_new), b = Ex2(r.m - m_new);
-      l_all = std::fma(l_all, a, r.l * b);
-      for (int d = 0; d < s.dim; ++d) total[d] = std::fma(total[d], a, o[d] * b);
+    for (int g = 0; g < segments; ++g) {
+      const float* r = results + g * SegmentFloats(s) + h * (s.dim + 2);
+      const float m_new = std::max(m_all, r[s.dim]), a = Ex2(m_all - m_new), b = Ex2(r[s.dim] - m_new);
+      l_all = std::fma(l_all, a, r[s.dim + 1] * b);
+      for (int d = 0; d < s.dim; ++d) total[d] = std::fma(total[d], a, r[d] * b);
       m_all = m_new;
     }
     const float inverse = 1.0f / l_all;
-    for (int d = 0; d < s.dim; ++d) row.out[h * s.dim + d] = total[d] * inverse;
+    for (int d = 0; d < s.dim; ++d) total[d] *= inverse;
   }
+}
+
+void Attend(const AttentionShape& s, const AttentionRow& row, int kv_head, float* scratch) {
+  const int segments = (row.positions + kSegment - 1) / kSegment;
+  std::vector<float> results(static_cast<size_t>(segments) * SegmentFloats(s));
+  for (int g = 0; g < segments; ++g) AttendSegment(s, row, kv_head, g, results.data() + g * SegmentFloats(s), scratch);
+  CombineSegments(s, results.data(), segments, kv_head, row.out);
 }
 
 void RmsNorm(const float* x, const float* g, int n, float epsilon, float* y) {
@@ -188,7 +201,7 @@ void ExpMinus(const float* x, int n, float m, float* y) {
 }  // namespace
 
 const KernelSet& ScalarKernels() {
-  static constexpr KernelSet kSet{"scalar", QuantizeRow, Matmul, MatmulFloat, Attend, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
+  static constexpr KernelSet kSet{"scalar", QuantizeRow, Matmul, MatmulFloat, Attend, AttendSegment, CombineSegments, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
   return kSet;
 }
 

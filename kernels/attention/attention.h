@@ -35,6 +35,9 @@ struct AttentionRow {
 // Floats of scratch that one call of `attend` needs.
 size_t AttentionScratch(const AttentionShape& shape);
 
+// What one segment gives for the query heads of one KV head, in order: o[dim], then the largest score, then the sum of weights.
+inline size_t SegmentFloats(const AttentionShape& shape) { return static_cast<size_t>(shape.query_heads / shape.kv_heads) * (static_cast<size_t>(shape.dim) + 2); }
+
 // Writes one position's K and V rows (f32, [kv_heads][dim] each) into a block of a layer.
 void WriteKv(const AttentionShape& shape, const float* k, const float* v, std::byte* block_of_layer, int position_in_block);
 

@@ -83,59 +83,108 @@ inline void WeightedV(const AttentionShape& s, const AttentionRow& row, int kv_h
     for (int v = 0; v < NV; ++v) _mm256_storeu_ps(o + h * s.dim + first + 8 * v, acc[h][v]);
 }
 
+inline float ScoreScale(const AttentionShape& s) { return static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(s.dim))); }
+
+// H query heads, already scaled, over positions [begin, end) of one segment: o[H][dim], maxima and sums of weights.
+template <int H>
+inline void SegmentOfHeads(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end, float* p, float* o, float* m, float* l) {
+  ScoresAvx2<H>(s, row, kv_head, q, begin, end, p, m);
+  for (int h = 0; h < H; ++h) {
+    __m256 lanes = _mm256_setzero_ps();
+    const __m256 mv = _mm256_set1_ps(m[h]);
+    for (int j = 0; j < end - begin; j += 8) {
+      const __m256 e = Ex2x8(_mm256_sub_ps(_mm256_loadu_ps(p + h * kSegment + j), mv));
+      _mm256_storeu_ps(p + h * kSegment + j, e);
+      lanes = _mm256_add_ps(lanes, e);
+    }
+    l[h] = Tree8(lanes);
+  }
+  int first = 0;
+  for (; first + 32 <= s.dim; first += 32) WeightedV<H, 4>(s, row, kv_head, p, begin, end, first, o);
+  for (; first < s.dim; first += 8) WeightedV<H, 1>(s, row, kv_head, p, begin, end, first, o);
+}
+
+// What the segments so far give for one query head.
+struct RunningHead {
+  float m = -std::numeric_limits<float>::infinity(), l = 0;
+  // Takes the next segment's maximum, sum and o into total[dim].
+  void Take(float m_next, float l_next, const float* o, int dim, float* total) {
+    const float m_new = m > m_next ? m : m_next, a = Ex2(m - m_new), b = Ex2(m_next - m_new);
+    l = std::fma(l, a, l_next * b);
+    const __m256 av = _mm256_set1_ps(a), bv = _mm256_set1_ps(b);
+    for (int d = 0; d < dim; d += 8)
+      _mm256_storeu_ps(total + d, _mm256_fmadd_ps(_mm256_loadu_ps(total + d), av, _mm256_mul_ps(_mm256_loadu_ps(o + d), bv)));
+    m = m_new;
+  }
+  void Finish(const float* total, int dim, float* out) const {
+    const __m256 inverse = _mm256_set1_ps(1.0f / l);
+    for (int d = 0; d < dim; d += 8) _mm256_storeu_ps(out + d, _mm256_mul_ps(_mm256_loadu_ps(total + d), inverse));
+  }
+};
+
 template <int H>
 inline void AttendHeads(const AttentionShape& s, const AttentionRow& row, int kv_head, int first_head, float* scratch) {
-  const float scale = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(s.dim)));
+  const float scale = ScoreScale(s);
   float *p = scratch, *q = p + H * kSegment, *o = q + H * s.dim, *total = o + H * s.dim;
   for (int i = 0; i < H * s.dim; ++i) q[i] = row.q[first_head * s.dim + i] * scale;
   std::memset(total, 0, sizeof(float) * H * s.dim);
-  float m_all[H], l_all[H], m[H];
-  for (int h = 0; h < H; ++h) m_all[h] = -std::numeric_limits<float>::infinity(), l_all[h] = 0;
+  RunningHead running[H];
   for (int begin = 0; begin < row.positions; begin += kSegment) {
-    const int end = begin + kSegment < row.positions ? begin + kSegment : row.positions;
-    ScoresAvx2<H>(s, row, kv_head, q, begin, end, p, m);
-    float l[H];
-    for (int h = 0; h < H; ++h) {
-      __m256 lanes = _mm256_setzero_ps();
-      const __m256 mv = _mm256_set1_ps(m[h]);
-      for (int j = 0; j < end - begin; j += 8) {
-        const __m256 e = Ex2x8(_mm256_sub_ps(_mm256_loadu_ps(p + h * kSegment + j), mv));
-        _mm256_storeu_ps(p + h * kSegment + j, e);
-        lanes = _mm256_add_ps(lanes, e);
-      }
-      l[h] = Tree8(lanes);
-    }
-    int first = 0;
-    for (; first + 32 <= s.dim; first += 32) WeightedV<H, 4>(s, row, kv_head, p, begin, end, first, o);
-    for (; first < s.dim; first += 8) WeightedV<H, 1>(s, row, kv_head, p, begin, end, first, o);
-    for (int h = 0; h < H; ++h) {
-      const float m_new = m_all[h] > m[h] ? m_all[h] : m[h], a = Ex2(m_all[h] - m_new), b = Ex2(m[h] - m_new);
-      l_all[h] = std::fma(l_all[h], a, l[h] * b);
-      const __m256 av = _mm256_set1_ps(a), bv = _mm256_set1_ps(b);
-      for (int d = 0; d < s.dim; d += 8) {
-        float* t = total + h * s.dim + d;
-        _mm256_storeu_ps(t, _mm256_fmadd_ps(_mm256_loadu_ps(t), av, _mm256_mul_ps(_mm256_loadu_ps(o + h * s.dim + d), bv)));
-      }
-      m_all[h] = m_new;
-    }
+    float m[H], l[H];
+    SegmentOfHeads<H>(s, row, kv_head, q, begin, begin + kSegment < row.positions ? begin + kSegment : row.positions, p, o, m, l);
+    for (int h = 0; h < H; ++h) running[h].Take(m[h], l[h], o + h * s.dim, s.dim, total + h * s.dim);
   }
-  for (int h = 0; h < H; ++h) {
-    const __m256 inverse = _mm256_set1_ps(1.0f / l_all[h]);
-    for (int d = 0; d < s.dim; d += 8)
-      _mm256_storeu_ps(row.out + (first_head + h) * s.dim + d, _mm256_mul_ps(_mm256_loadu_ps(total + h * s.dim + d), inverse));
+  for (int h = 0; h < H; ++h) running[h].Finish(total + h * s.dim, s.dim, row.out + (first_head + h) * s.dim);
+}
+
+template <int H>
+inline void SegmentHeads(const AttentionShape& s, const AttentionRow& row, int kv_head, int first_head, int segment, float* result, float* scratch) {
+  const float scale = ScoreScale(s);
+  const int begin = segment * kSegment;
+  float *p = scratch, *q = p + H * kSegment, *o = q + H * s.dim, m[H], l[H];
+  for (int i = 0; i < H * s.dim; ++i) q[i] = row.q[first_head * s.dim + i] * scale;
+  SegmentOfHeads<H>(s, row, kv_head, q, begin, begin + kSegment < row.positions ? begin + kSegment : row.positions, p, o, m, l);
+  for (int h = 0; h < H; ++h, result += s.dim + 2) {
+    std::memcpy(result, o + h * s.dim, sizeof(float) * s.dim);
+    result[s.dim] = m[h];
+    result[s.dim + 1] = l[h];
   }
 }
 
-inline void AttendAvx2(const AttentionShape& s, const AttentionRow& row, int kv_head, float* scratch) {
-  if (s.f32 || s.dim % 8 != 0) {
-    ScalarKernels().attend(s, row, kv_head, scratch);
-    return;
-  }
-  const int group = s.query_heads / s.kv_heads;
+// Calls f<H>(first head of the group) for parts of at most three heads.
+template <typename F>
+inline void InThrees(int group, F f) {
   int h = 0;
-  for (; h + 3 <= group; h += 3) AttendHeads<3>(s, row, kv_head, kv_head * group + h, scratch);
-  for (; h + 2 <= group; h += 2) AttendHeads<2>(s, row, kv_head, kv_head * group + h, scratch);
-  for (; h < group; ++h) AttendHeads<1>(s, row, kv_head, kv_head * group + h, scratch);
+  for (; h + 3 <= group; h += 3) f.template operator()<3>(h);
+  for (; h + 2 <= group; h += 2) f.template operator()<2>(h);
+  for (; h < group; ++h) f.template operator()<1>(h);
+}
+
+inline void AttendAvx2(const AttentionShape& s, const AttentionRow& row, int kv_head, float* scratch) {
+  if (s.f32 || s.dim % 8 != 0) return ScalarKernels().attend(s, row, kv_head, scratch);
+  const int group = s.query_heads / s.kv_heads;
+  InThrees(group, [&]<int H>(int h) { AttendHeads<H>(s, row, kv_head, kv_head * group + h, scratch); });
+}
+
+inline void AttendSegmentAvx2(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch) {
+  if (s.f32 || s.dim % 8 != 0) return ScalarKernels().attend_segment(s, row, kv_head, segment, result, scratch);
+  const int group = s.query_heads / s.kv_heads;
+  InThrees(group, [&]<int H>(int h) { SegmentHeads<H>(s, row, kv_head, kv_head * group + h, segment, result + h * (s.dim + 2), scratch); });
+}
+
+inline void CombineSegmentsAvx2(const AttentionShape& s, const float* results, int segments, int kv_head, float* out) {
+  if (s.dim % 8 != 0) return ScalarKernels().combine_segments(s, results, segments, kv_head, out);
+  const int group = s.query_heads / s.kv_heads;
+  for (int h = 0; h < group; ++h) {
+    float* total = out + (kv_head * group + h) * s.dim;
+    std::memset(total, 0, sizeof(float) * s.dim);
+    RunningHead running;
+    for (int g = 0; g < segments; ++g) {
+      const float* r = results + g * SegmentFloats(s) + h * (s.dim + 2);
+      running.Take(r[s.dim], r[s.dim + 1], r, s.dim, total);
+    }
+    running.Finish(total, s.dim, total);
+  }
 }
 
 }  // namespace tokenworks::kernels

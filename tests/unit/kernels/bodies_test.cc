@@ -180,6 +180,14 @@ TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
         for (int h = 5; h >= 0; --h) set->attend(shape, row, h, scratch.data());
         ExpectSameBits(expected, out,
                        std::string(set->name) + " positions " + std::to_string(positions));
+        const int segments = (positions + kSegment - 1) / kSegment;
+        std::vector<float> results(segments * SegmentFloats(shape)), parts(18 * dim);
+        for (int h = 0; h < 6; ++h) {
+          for (int g = segments - 1; g >= 0; --g)
+            set->attend_segment(shape, row, h, g, &results[g * SegmentFloats(shape)], scratch.data());
+          set->combine_segments(shape, results.data(), segments, h, parts.data());
+        }
+        ExpectSameBits(expected, parts, std::string(set->name) + " in parts");
       }
     }
 }

@@ -28,19 +28,23 @@ INSTANTIATE_TEST_SUITE_P(Cpu, ExecutorConformance,
                          [](const auto& info) { return info.param.name; });
 
 TEST(CpuExecutor, AnswersTheSameWithAnyThreadsAndKernels) {
-  std::vector<SampledToken> first;
-  for (const auto& [threads, kernels] : {std::pair{1, ""}, {2, ""}, {1, "scalar"}}) {
-    const auto executor = MakeCpu(threads, kernels, false);
-    ASSERT_NE(executor, nullptr);
-    SamplingParams sampling;
-    sampling.seed = 5;
-    sampling.logprobs = 5;
-    Sequence s({{1}, 0}, MakePrompt(70, 1), {3, 1, 4, 9, 5, 2}, sampling);
-    s.Generate(*executor, {32}, 16);
-    if (first.empty()) first = s.answers();
-    EXPECT_EQ(s.answers(), first) << threads << " threads, kernels '" << kernels << "'";
+  for (const int prompt : {70, 420}) {  // one segment of attention, and two
+    std::vector<SampledToken> first;
+    for (const auto& [threads, kernels, chunk] : {std::tuple{1, "", 32}, {2, "", 32}, {2, "", 512}, {3, "", 2}, {1, "scalar", 32}}) {
+      const auto executor = MakeCpu(threads, kernels, false);
+      ASSERT_NE(executor, nullptr);
+      SamplingParams sampling;
+      sampling.seed = 5;
+      sampling.logprobs = 5;
+      std::vector<BlockId> blocks;
+      for (int b = 0; b < 28; ++b) blocks.push_back(b * 9 % 28);
+      Sequence s({{1}, 0}, MakePrompt(prompt, 1), blocks, sampling);
+      s.Generate(*executor, {chunk}, 16);
+      if (first.empty()) first = s.answers();
+      EXPECT_EQ(s.answers(), first) << threads << " threads, kernels '" << kernels << "', chunk " << chunk;
+    }
+    EXPECT_EQ(first.size(), 16u);
   }
-  EXPECT_EQ(first.size(), 16u);
 }
 
 }  // namespace

@@ -3,12 +3,20 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/vector_math/vector_math.h"
 
 namespace tokenworks::model::cpu {
 
 using kernels::PackedMatrix;
+
+namespace {
+
+// From so many units of (row, KV head) for each thread on, whole ones share out evenly enough.
+constexpr int kUnitsPerMember = 8;
+
+}  // namespace
 
 Forward::Forward(const ModelConfig& config, const Weights& weights, const KvLayout& layout, std::byte* pool, const kernels::KernelSet& kernels, ThreadTeam& team,
                  bool reference)
@@ -30,7 +38,8 @@ Forward::Forward(const ModelConfig& config, const Weights& weights, const KvLayo
   }
 }
 
-void Forward::Reserve(int rows, int wanted) {
+void Forward::Reserve(const std::vector<Row>& step, int wanted) {
+  const int rows = static_cast<int>(step.size());
   const auto grow = [&](std::vector<float>& v, size_t width, int n) {
     if (v.size() < width * n) v.resize(width * n);
   };
@@ -46,6 +55,9 @@ void Forward::Reserve(int rows, int wanted) {
   grow(up_, config_.feed_forward, rows);
   grow(hidden_, config_.feed_forward, rows);
   grow(logits_, config_.vocabulary, wanted);
+  for (const std::vector<Row>* active : {&step, &std::as_const(kept_)})
+    if (InSegments(*active))
+      for (int n = 0; const Row& row : *active) grow(segments_, kernels::SegmentFloats(shape_) * config_.kv_heads, n += row.position / kernels::kSegment + 1);
   wide_normed_q_.Resize(rows, config_.embedding, true);
   normed_q_.Resize(rows, config_.embedding);
   attention_q_.Resize(rows, q_width);
@@ -111,13 +123,43 @@ void Forward::WriteKv(int member, int layer, const std::vector<Row>& rows) {
 }
 
 void Forward::Attend(int member, int layer, const std::vector<Row>& rows) {
-  const int q_width = config_.query_heads * config_.head_dim, units = static_cast<int>(rows.size()) * config_.kv_heads;
+  if (InSegments(rows)) return AttendInSegments(member, layer, rows);
+  const int units = static_cast<int>(rows.size()) * config_.kv_heads;
   for (int u = member; u < units; u += team_.size()) {
     const int r = u / config_.kv_heads;
-    const kernels::AttentionRow row{&q_[static_cast<size_t>(r) * q_width], &attention_[static_cast<size_t>(r) * q_width],
-                                    pool_ + layout_.layers[layer].offset, layout_.block_bytes, rows[r].blocks, rows[r].position + 1};
-    kernels_.attend(shape_, row, u % config_.kv_heads, scratch_[member].data());
+    kernels_.attend(shape_, QueryRow(layer, rows, r), u % config_.kv_heads, scratch_[member].data());
   }
+  team_.Barrier();
+}
+
+kernels::AttentionRow Forward::QueryRow(int layer, const std::vector<Row>& rows, int r) {
+  const size_t at = static_cast<size_t>(r) * config_.query_heads * config_.head_dim;
+  return {&q_[at], &attention_[at], pool_ + layout_.layers[layer].offset, layout_.block_bytes, rows[r].blocks, rows[r].position + 1};
+}
+
+// Few rows over long contexts: whole KV heads would not share out evenly.
+bool Forward::InSegments(const std::vector<Row>& rows) const {
+  if (team_.size() == 1 || static_cast<int>(rows.size()) * config_.kv_heads >= kUnitsPerMember * team_.size()) return false;
+  return std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.position >= kernels::kSegment; });
+}
+
+void Forward::AttendInSegments(int member, int layer, const std::vector<Row>& rows) {
+  const auto segments = [](const Row& row) { return row.position / kernels::kSegment + 1; };
+  int total = 0;
+  for (const Row& row : rows) total += segments(row) * config_.kv_heads;
+  const size_t floats = kernels::SegmentFloats(shape_);
+  const auto [first, last] = Share(member, total);
+  int unit = 0;
+  for (int r = 0; r < static_cast<int>(rows.size()); ++r)
+    for (int h = 0; h < config_.kv_heads; ++h)
+      for (int g = 0; g < segments(rows[r]); ++g, ++unit)
+        if (unit >= first && unit < last) kernels_.attend_segment(shape_, QueryRow(layer, rows, r), h, g, &segments_[static_cast<size_t>(unit) * floats], scratch_[member].data());
+  team_.Barrier();
+  unit = 0;
+  for (int r = 0; r < static_cast<int>(rows.size()); ++r)
+    for (int h = 0; h < config_.kv_heads; unit += segments(rows[r]), ++h)
+      if ((r * config_.kv_heads + h) % team_.size() == member)
+        kernels_.combine_segments(shape_, &segments_[static_cast<size_t>(unit) * floats], segments(rows[r]), h, QueryRow(layer, rows, r).out);
   team_.Barrier();
 }
 
@@ -161,7 +203,7 @@ void Forward::Run(const std::vector<Row>& rows, const std::function<void(int)>& 
   for (int r = 0; r < n; ++r)
     if (rows[r].logits) kept_.push_back(rows[r]), kept_at.push_back(r);
   const int wanted = static_cast<int>(kept_.size());
-  Reserve(n, wanted);
+  Reserve(rows, wanted);
   const int q_width = config_.query_heads * config_.head_dim;
 
   team_.Run([&](int member) {

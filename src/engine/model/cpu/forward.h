@@ -36,11 +36,14 @@ class Forward {
   const float* logits(int wanted) const { return logits_.data() + static_cast<size_t>(wanted) * config_.vocabulary; }
 
  private:
-  void Reserve(int rows, int wanted);
+  void Reserve(const std::vector<Row>& step, int wanted);
   void Embed(int member, const std::vector<Row>& rows);
   void AttentionInput(int member, const LayerWeights& layer, int rows);
   void WriteKv(int member, int layer, const std::vector<Row>& rows);
   void Attend(int member, int layer, const std::vector<Row>& rows);
+  void AttendInSegments(int member, int layer, const std::vector<Row>& rows);
+  bool InSegments(const std::vector<Row>& rows) const;
+  kernels::AttentionRow QueryRow(int layer, const std::vector<Row>& rows, int r);
   void AttentionOutput(int member, const LayerWeights& layer, int rows);
   void FeedForward(int member, const LayerWeights& layer, int rows);
   void Head(int member, int rows);
@@ -65,6 +68,7 @@ class Forward {
   // and of the output head is wide.
   kernels::Activations wide_normed_q_;
   kernels::Activations normed_q_, attention_q_, hidden_q_;
+  std::vector<float> segments_;              // results of attention in segments
   std::vector<std::vector<float>> scratch_;  // per member
   std::vector<Row> kept_;                    // rows of the last layer's second half
 };
