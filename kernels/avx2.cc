@@ -5,7 +5,7 @@
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #include <cstring>
 
-#include "kernels/attention/attention_avx2.h"
+#include "kernels/attention/attention_x86.h"
 #include "kernels/matmul/tile_x86.h"
 #include "kernels/rope/rope.h"
 
@@ -113,6 +113,14 @@ void MatmulFloat(const PackedMatrix& w, const float* x, size_t x_stride, int tok
   }
 }
 
+void Attend(const AttentionShape& s, const AttentionRow& first, int rows, int kv_head, float* scratch) {
+  (Fits<Vector256>(s) ? AttendX86<Vector256> : ScalarKernels().attend)(s, first, rows, kv_head, scratch);
+}
+
+void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch) {
+  (Fits<Vector256>(s) ? AttendSegmentX86<Vector256> : ScalarKernels().attend_segment)(s, row, kv_head, segment, result, scratch);
+}
+
 void RmsNorm(const float* x, const float* g, int n, float epsilon, float* y) {
   if (n % 32 != 0) {
     ScalarKernels().rms_norm(x, g, n, epsilon, y);
@@ -173,7 +181,7 @@ void ExpMinus(const float* x, int n, float m, float* y) {
 }  // namespace
 
 const KernelSet* Avx2Kernels() {
-  static constexpr KernelSet kSet{"avx2", QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, AttendAvx2, AttendSegmentAvx2, CombineSegmentsAvx2, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
+  static constexpr KernelSet kSet{"avx2", QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, Attend, AttendSegment, CombineSegmentsX86, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return nullptr;
   return &kSet;
 }

@@ -28,9 +28,9 @@ struct KernelSet {
   // The same on float activations x[t * x_stride + k] for float weight forms.
   void (*matmul_float)(const PackedMatrix& w, const float* x, size_t x_stride, int tokens, int first_group, int last_group,
                        float* out, size_t stride);
-  // One query row against one KV head: see attention.h.
-  void (*attend)(const AttentionShape& shape, const AttentionRow& row, int kv_head, float* scratch);
-  // The same in parts, which threads can share: every segment by itself into result[SegmentFloats], then in order into
+  // `rows` neighbouring query rows of one sequence against one KV head: see attention.h.
+  void (*attend)(const AttentionShape& shape, const AttentionRow& first, int rows, int kv_head, float* scratch);
+  // One row in parts, which threads can share: every segment by itself into result[SegmentFloats], then in order into
   // out[query_heads][dim] of this KV head.
   void (*attend_segment)(const AttentionShape& shape, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch);
   void (*combine_segments)(const AttentionShape& shape, const float* results, int segments, int kv_head, float* out);

@@ -158,11 +158,17 @@ void CombineSegments(const AttentionShape& s, const float* results, int segments
   }
 }
 
-void Attend(const AttentionShape& s, const AttentionRow& row, int kv_head, float* scratch) {
-  const int segments = (row.positions + kSegment - 1) / kSegment;
-  std::vector<float> results(static_cast<size_t>(segments) * SegmentFloats(s));
-  for (int g = 0; g < segments; ++g) AttendSegment(s, row, kv_head, g, results.data() + g * SegmentFloats(s), scratch);
-  CombineSegments(s, results.data(), segments, kv_head, row.out);
+void Attend(const AttentionShape& s, const AttentionRow& first, int rows, int kv_head, float* scratch) {
+  for (int r = 0; r < rows; ++r) {
+    AttentionRow row = first;
+    row.q += r * s.query_heads * s.dim;
+    row.out += r * s.query_heads * s.dim;
+    row.positions += r;
+    const int segments = (row.positions + kSegment - 1) / kSegment;
+    std::vector<float> results(static_cast<size_t>(segments) * SegmentFloats(s));
+    for (int g = 0; g < segments; ++g) AttendSegment(s, row, kv_head, g, results.data() + g * SegmentFloats(s), scratch);
+    CombineSegments(s, results.data(), segments, kv_head, row.out);
+  }
 }
 
 void RmsNorm(const float* x, const float* g, int n, float epsilon, float* y) {

@@ -12,8 +12,8 @@ struct Ceilings {
   int threads = 0;
   double read_gb_per_s = 0;     // of memory larger than every cache, all threads
   double int8_gop_per_s = 0;    // multiply and add counted apart; the best integer dot that the kernels may use here
-  std::string int8_instruction; // vpdpbusd (ymm) or vpmaddubsw
-  double float_gflop_per_s = 0; // 256-bit FMA
+  std::string int8_instruction; // what it was
+  double float_gflop_per_s = 0; // FMA, of the widest vectors that the kernels may use here
 };
 
 Ceilings MeasureCeilings(int threads);

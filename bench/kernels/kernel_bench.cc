@@ -83,13 +83,14 @@ struct Run {
     std::vector<std::vector<int32_t>> tables(static_cast<size_t>(copies));
     for (int c = 0; c < copies; ++c)
       for (int b = 0; b < blocks; ++b) tables[static_cast<size_t>(c)].push_back(c * blocks + b);
-    const std::vector<float> q = Floats(9 * 64);
-    std::vector<std::vector<float>> scratch(static_cast<size_t>(threads), std::vector<float>(kernels::AttentionScratch(shape))), out(static_cast<size_t>(threads), std::vector<float>(9 * 64));
+    const std::vector<float> q = Floats(4 * 9 * 64);
+    std::vector<std::vector<float>> scratch(static_cast<size_t>(threads), std::vector<float>(kernels::AttentionScratch(shape))), out(static_cast<size_t>(threads), std::vector<float>(4 * 9 * 64));
     const double seconds = Median([&](int m) {
       for (const auto& table : tables)
-        for (int u = m; u < query_rows * 3; u += threads) {
-          const kernels::AttentionRow row{q.data(), out[static_cast<size_t>(m)].data(), pool.data(), stride, table.data(), context - query_rows + u / 3 + 1};
-          kernels.attend(shape, row, u % 3, scratch[static_cast<size_t>(m)].data());
+        for (int u = m; u < (query_rows + 3) / 4 * 3; u += threads) {
+          const int first = u / 3 * 4;
+          const kernels::AttentionRow row{q.data(), out[static_cast<size_t>(m)].data(), pool.data(), stride, table.data(), context - query_rows + first + 1};
+          kernels.attend(shape, row, std::min(4, query_rows - first), u % 3, scratch[static_cast<size_t>(m)].data());
         }
     }) / copies;
     const double pairs = query_rows * (context - (query_rows - 1) / 2.0);

@@ -8,8 +8,8 @@
 namespace tokenworks::kernels {
 
 size_t AttentionScratch(const AttentionShape& shape) {
-  const size_t group = 4;  // query heads that a body takes at once, at most
-  return group * (kSegment + 3 * static_cast<size_t>(shape.dim));
+  const size_t pairs = 12;  // of row and query head that a body takes at once, at most
+  return pairs * (kSegment + 3 * static_cast<size_t>(shape.dim));
 }
 
 void WriteKv(const AttentionShape& shape, const float* k, const float* v, std::byte* block, int position) {

@@ -21,7 +21,8 @@ struct AttentionShape {
   size_t k_bytes() const { return static_cast<size_t>(kv_heads) * dim * kBlockTokens * (f32 ? 4 : 2); }
 };
 
-// One query row. K and V of positions 0 .. positions-1 lie in blocks[]; its own position is positions - 1.
+// One query row, or the first of some neighbouring rows of one sequence, which follow in q and out at query_heads * dim each
+// and have one position more each. K and V of positions 0 .. positions-1 lie in blocks[]; its own position is positions - 1.
 struct AttentionRow {
   const float* q;  // [query_heads][dim], already rotated, not scaled
   float* out;      // [query_heads][dim]
@@ -32,7 +33,7 @@ struct AttentionRow {
   int positions;
 };
 
-// Floats of scratch that one call of `attend` needs.
+// Floats of scratch that one call of `attend` or `attend_segment` needs.
 size_t AttentionScratch(const AttentionShape& shape);
 
 // What one segment gives for the query heads of one KV head, in order: o[dim], then the largest score, then the sum of weights.

@@ -149,47 +149,47 @@ TEST(MatmulFloat, AllBodiesGiveTheReferenceBits) {
     }
 }
 
+// Seven neighbouring rows of a sequence, the first at position `positions` - 1; the blocks out of order, NaN where nothing is written.
 TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
+  constexpr int kRows = 7;
   std::mt19937 rng(4);
-  for (int dim : {64, 40})
-    for (int positions : {1, 15, 16, 17, 255, 256, 257, 600}) {
-      const AttentionShape shape{6 * 3, 6, dim, false};
-      const int blocks = (positions + 15) / 16;
-      const size_t stride = 2 * shape.k_bytes();
-      std::vector<std::byte> pool((blocks + 3) * stride, std::byte{0xFF});  // f16 NaN everywhere
-      std::vector<int32_t> table(blocks);
-      for (int b = 0; b < blocks; ++b) table[b] = (b * 7 + 3) % (blocks + 3);
-      std::vector<bool> used(blocks + 3);
-      for (int b = 0; b < blocks; ++b) {
-        while (used[table[b]]) table[b] = (table[b] + 1) % (blocks + 3);
-        used[table[b]] = true;
-      }
-      std::vector<float> k(6 * dim), v(6 * dim), q(18 * dim), expected(18 * dim), out(18 * dim),
-          scratch(AttentionScratch(shape));
-      for (int i = 0; i < positions; ++i) {
-        for (float& x : k) x = std::normal_distribution<float>()(rng) * 2;
-        for (float& x : v) x = std::normal_distribution<float>()(rng) * (i % 50 == 0 ? 1e4f : 1.0f);
-        WriteKv(shape, k.data(), v.data(), pool.data() + table[i / 16] * stride, i % 16);
-      }
-      for (float& x : q) x = std::normal_distribution<float>()(rng);
-      AttentionRow row{q.data(), expected.data(), pool.data(), stride, table.data(), positions};
-      for (int h = 0; h < 6; ++h) ScalarKernels().attend(shape, row, h, scratch.data());
-      for (float x : expected) ASSERT_TRUE(std::isfinite(x));
-      for (const KernelSet* set : Bodies()) {
-        row.out = out.data();
-        for (int h = 5; h >= 0; --h) set->attend(shape, row, h, scratch.data());
-        ExpectSameBits(expected, out,
-                       std::string(set->name) + " positions " + std::to_string(positions));
-        const int segments = (positions + kSegment - 1) / kSegment;
-        std::vector<float> results(segments * SegmentFloats(shape)), parts(18 * dim);
-        for (int h = 0; h < 6; ++h) {
-          for (int g = segments - 1; g >= 0; --g)
-            set->attend_segment(shape, row, h, g, &results[g * SegmentFloats(shape)], scratch.data());
-          set->combine_segments(shape, results.data(), segments, h, parts.data());
+  for (const int group : {1, 2, 3, 4, 5})
+    for (const int dim : {64, 40, 24})
+      for (const int positions : {1, 15, 16, 17, 250, 255, 256, 257, 600}) {
+        constexpr int kKvHeads = 2;
+        const int heads = kKvHeads * group, written = positions + kRows - 1;
+        const AttentionShape shape{heads, kKvHeads, dim, false};
+        const int blocks = (written + 15) / 16;
+        const size_t stride = 2 * shape.k_bytes(), row_floats = static_cast<size_t>(heads * dim);
+        std::vector<std::byte> pool((blocks + 3) * stride, std::byte{0xFF});  // f16 NaN everywhere
+        std::vector<int32_t> table(blocks);
+        for (int b = 0; b < blocks; ++b) table[b] = blocks + 2 - b;
+        std::vector<float> k(kKvHeads * dim), v(kKvHeads * dim), q(kRows * row_floats), expected(kRows * row_floats), scratch(AttentionScratch(shape));
+        for (int i = 0; i < written; ++i) {
+          for (float& x : k) x = std::normal_distribution<float>()(rng) * 2;
+          // Some values overflow to infinity: rows before must not meet them.
+          for (float& x : v) x = std::normal_distribution<float>()(rng) * (i == written - 1 ? 1e9f : i % 50 == 0 ? 1e4f : 1.0f);
+          WriteKv(shape, k.data(), v.data(), pool.data() + table[i / 16] * stride, i % 16);
         }
-        ExpectSameBits(expected, parts, std::string(set->name) + " in parts");
+        for (float& x : q) x = std::normal_distribution<float>()(rng);
+        AttentionRow row{q.data(), expected.data(), pool.data(), stride, table.data(), positions};
+        for (int h = 0; h < kKvHeads; ++h) ScalarKernels().attend(shape, row, kRows, h, scratch.data());
+        for (size_t i = 0; i < (kRows - 1) * row_floats; ++i) ASSERT_TRUE(std::isfinite(expected[i]));
+        for (const KernelSet* set : Bodies()) {
+          const std::string what = std::string(set->name) + " group " + std::to_string(group) + " dim " + std::to_string(dim) + " positions " + std::to_string(positions);
+          std::vector<float> out(kRows * row_floats);
+          row.out = out.data();
+          for (int h = kKvHeads - 1; h >= 0; --h) set->attend(shape, row, kRows, h, scratch.data());
+          ExpectSameBits(expected, out, what);
+          const int segments = (positions + kSegment - 1) / kSegment;
+          std::vector<float> results(segments * SegmentFloats(shape)), parts(row_floats);
+          for (int h = 0; h < kKvHeads; ++h) {
+            for (int g = segments - 1; g >= 0; --g) set->attend_segment(shape, row, h, g, &results[g * SegmentFloats(shape)], scratch.data());
+            set->combine_segments(shape, results.data(), segments, h, parts.data());
+          }
+          ExpectSameBits({expected.begin(), expected.begin() + static_cast<long>(row_floats)}, parts, what + " in parts");
+        }
       }
-    }
 }
 
 TEST(Elementwise, AllBodiesGiveTheReferenceBits) {

@@ -15,6 +15,8 @@ namespace {
 
 // From so many units of (row, KV head) for each thread on, whole ones share out evenly enough.
 constexpr int kUnitsPerMember = 8;
+// Rows of one sequence that one unit of attention takes.
+constexpr int kRowsTogether = 4;
 
 }  // namespace
 
@@ -124,10 +126,13 @@ void Forward::WriteKv(int member, int layer, const std::vector<Row>& rows) {
 
 void Forward::Attend(int member, int layer, const std::vector<Row>& rows) {
   if (InSegments(rows)) return AttendInSegments(member, layer, rows);
-  const int units = static_cast<int>(rows.size()) * config_.kv_heads;
-  for (int u = member; u < units; u += team_.size()) {
-    const int r = u / config_.kv_heads;
-    kernels_.attend(shape_, QueryRow(layer, rows, r), u % config_.kv_heads, scratch_[member].data());
+  const int n = static_cast<int>(rows.size());
+  int unit = 0;
+  for (int first = 0, count; first < n; first += count) {
+    count = 1;  // neighbouring rows of one sequence are taken together
+    while (count < kRowsTogether && first + count < n && rows[first + count].blocks == rows[first].blocks && rows[first + count].position == rows[first].position + count) ++count;
+    for (int h = 0; h < config_.kv_heads; ++h, ++unit)
+      if (unit % team_.size() == member) kernels_.attend(shape_, QueryRow(layer, rows, first), count, h, scratch_[member].data());
   }
   team_.Barrier();
 }
