@@ -29,37 +29,49 @@ struct Vector256 {
   static void Store(float* p, Register v) { _mm256_storeu_ps(p, v); }
 };
 
-// H pairs of (row, query head) over one KV head: pair h is head h % kHeads of row h / kHeads.
+// Below, H pairs of (row, query head) share one KV head: pair h is head h % kHeads of row h / kHeads.
+
+// Scores of kBlocks blocks of positions from `i` on into p[h * kSegment].
+template <typename V, int R, int kHeads, int kBlocks>
+inline void ScoreBlocks(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int i, float* p) {
+  constexpr int H = R * kHeads, kInBlock = kBlockTokens / V::kLanes, kParts = kBlocks * kInBlock;
+  const size_t plane = static_cast<size_t>(s.dim) * kBlockTokens;  // elements of one head
+  const uint16_t* k[kBlocks];
+  const char* ahead[kBlocks];
+  const int last = (row.positions - 1) / kBlockTokens;
+  for (int b = 0; b < kBlocks; ++b) {
+    const int block = i / kBlockTokens + b;
+    k[b] = reinterpret_cast<const uint16_t*>(row.layer_base + row.blocks[block] * row.block_stride) + plane * kv_head;
+    ahead[b] = reinterpret_cast<const char*>(row.layer_base + row.blocks[std::min(block + 4, last)] * row.block_stride) + plane * kv_head * 2;
+  }
+  typename V::Register a[H][kParts];
+  for (int h = 0; h < H; ++h)
+    for (int part = 0; part < kParts; ++part) a[h][part] = V::Zero();
+  for (int d = 0; d < s.dim; ++d) {
+    typename V::Register x[kParts];
+    for (int part = 0; part < kParts; ++part) x[part] = V::Half(k[part / kInBlock] + d * kBlockTokens + part % kInBlock * V::kLanes);
+    if constexpr (R == 1)  // decode: the next blocks come from memory
+      for (int b = 0; b < kBlocks; ++b) _mm_prefetch(ahead[b] + (d & 1 ? s.k_bytes() : 0) + (d >> 1) * 64, _MM_HINT_T1);
+#pragma GCC unroll 12
+    for (int h = 0; h < H; ++h) {
+      const typename V::Register qd = V::Broadcast(q + h * s.dim + d);
+      for (int part = 0; part < kParts; ++part) a[h][part] = V::Fma(qd, x[part], a[h][part]);
+    }
+  }
+  for (int h = 0; h < H; ++h)
+    for (int part = 0; part < kParts; ++part) V::Store(p + h * kSegment + part * V::kLanes, a[h][part]);
+}
+
 // Scores of the positions [begin, end) of a segment into p[h * kSegment]. A row's positions after its own get -infinity.
 template <typename V, int R, int kHeads>
 inline void Scores(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end, float* p) {
-  constexpr int H = R * kHeads, kParts = kBlockTokens / V::kLanes;
-  const int last_block = (row.positions - 1) / kBlockTokens;
-  const size_t plane = static_cast<size_t>(s.dim) * kBlockTokens;  // elements of one head
-  for (int i = begin; i < end; i += kBlockTokens) {
-    const int b = i / kBlockTokens;
-    const uint16_t* k = reinterpret_cast<const uint16_t*>(row.layer_base + row.blocks[b] * row.block_stride) + plane * kv_head;
-    const std::byte* next = row.layer_base + row.blocks[std::min(b + 4, last_block)] * row.block_stride;
-    const char* ahead_k = reinterpret_cast<const char*>(next) + plane * kv_head * 2;
-    const char* ahead_v = ahead_k + s.k_bytes();
-    typename V::Register a[H][kParts];
-    for (int h = 0; h < H; ++h)
-      for (int part = 0; part < kParts; ++part) a[h][part] = V::Zero();
-    for (int d = 0; d < s.dim; ++d) {
-      typename V::Register x[kParts];
-      for (int part = 0; part < kParts; ++part) x[part] = V::Half(k + d * kBlockTokens + part * V::kLanes);
-      if constexpr (R == 1) _mm_prefetch((d & 1 ? ahead_v : ahead_k) + (d >> 1) * 64, _MM_HINT_T1);  // decode: the next blocks come from memory
-#pragma GCC unroll 12
-      for (int h = 0; h < H; ++h) {
-        const typename V::Register qd = V::Broadcast(q + h * s.dim + d);
-        for (int part = 0; part < kParts; ++part) a[h][part] = V::Fma(qd, x[part], a[h][part]);
-      }
-    }
-    for (int h = 0; h < H; ++h)
-      for (int part = 0; part < kParts; ++part) V::Store(p + h * kSegment + (i - begin) + part * V::kLanes, a[h][part]);
-  }
+  // A row alone has too few chains to hide an FMA's latency: two blocks at a time where registers allow.
+  constexpr int kBlocks = R == 1 && kHeads * 2 * kBlockTokens / V::kLanes <= V::kAccumulators ? 2 : 1;
+  int i = begin;
+  for (; i + (kBlocks - 1) * kBlockTokens < end; i += kBlocks * kBlockTokens) ScoreBlocks<V, R, kHeads, kBlocks>(s, row, kv_head, q, i, p + (i - begin));
+  for (; i < end; i += kBlockTokens) ScoreBlocks<V, R, kHeads, 1>(s, row, kv_head, q, i, p + (i - begin));
   const int padded = (end - begin + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
-  for (int h = 0; h < H; ++h) std::fill(p + h * kSegment + (row.positions + h / kHeads - begin < padded ? row.positions + h / kHeads - begin : padded), p + h * kSegment + padded, kMinusInfinity);
+  for (int h = 0; h < R * kHeads; ++h) std::fill(p + h * kSegment + std::min(row.positions + h / kHeads - begin, padded), p + h * kSegment + padded, kMinusInfinity);
 }
 
 // Scores to weights: the maximum, p = ex2(score - maximum), and their sum in eight lanes.
