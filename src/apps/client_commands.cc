@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// status, logs, role, chat: commands that talk to a running cluster.
+// status, role, chat: commands that talk to a running cluster.
 #include <unistd.h>
 
-#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
+#include "apps/live_status.h"
 #include "apps/local_http.h"
 #include "platform/base/str_cat.h"
 
@@ -21,56 +21,43 @@ namespace {
 using base::StrCat;
 using nlohmann::json;
 
-void PrintStatus(const json& s) {
-  std::printf("model %s at %s, grpc %s\n", s.value("model", "").c_str(), s.value("http", "").c_str(), s.value("grpc", "").c_str());
-  const json& r = s["requests"];
-  std::printf("requests: %d received, %d active, %d completed, %d failed, %d cancelled, %d rejected\n", r.value("received", 0), r.value("active", 0), r.value("completed", 0),
-              r.value("failed", 0), r.value("cancelled", 0), r.value("rejected", 0));
-  std::printf("%-12s %-8s %-9s %7s %8s %8s %9s %9s %9s\n", "worker", "role", "state", "pid", "running", "waiting", "kv total", "kv free", "kv cached");
-  for (const json& w : s["workers"])
-    std::printf("%-12s %-8s %-9s %7d %8d %8d %9d %9d %9d\n", w.value("id", "").c_str(), w.value("role", "").c_str(), w.value("state", "").c_str(), w.value("pid", 0), w.value("running", 0),
-                w.value("waiting", 0), w["kv"].value("total", 0), w["kv"].value("free", 0), w["kv"].value("cached", 0));
-  const json& h = s["handoff"];
-  std::printf("hand-off: %d started, %d completed, %d failed, %.1f MB\n", h.value("started", 0), h.value("completed", 0), h.value("failed", 0), h.value("bytes", 0.0) / 1e6);
+constexpr auto kRedraw = std::chrono::seconds(1);
+
+// The status object, or why there is none.
+StatusOr<std::string> FetchStatus(const std::string& name) {
+  const auto port = ClusterPort(name);
+  if (!port.ok()) return absl::UnavailableError(port.status().message());
+  TW_ASSIGN_OR_RETURN(const HttpAnswer answer, Http(*port, "GET", "/v1/cluster"));
+  if (answer.status != 200 || !json::parse(answer.body, nullptr, false).is_object()) return absl::InternalError("the cluster's status is not JSON");
+  return answer.body;
+}
+
+// Redraws until the cluster ends.
+int Watch(const std::string& name) {
+  LiveStatus live;
+  for (bool first = true;; first = false) {
+    const auto status = FetchStatus(name);
+    if (!status.ok()) return first ? Fail(status.status()) : 0;
+    if (LiveStatus::Usable()) live.Show(json::parse(*status), std::chrono::steady_clock::now());
+    else std::printf("%s", StatusTable(json::parse(*status)).c_str()), std::fflush(stdout);
+    std::this_thread::sleep_for(kRedraw);
+  }
 }
 
 }  // namespace
 
 int RunStatus(int argc, char** argv) {
-  CLI::App app("Show a cluster: workers, roles, queues, KV use.\n\nexamples:\n  tokenworks status\n  tokenworks status --json");
+  CLI::App app("Show a cluster: workers, roles, queues, KV use.\n\nexamples:\n  tokenworks status\n  tokenworks status --watch\n  tokenworks status --json");
   std::string name = "local";
-  bool as_json = false;
+  bool as_json = false, watch = false;
   app.add_option("--name", name, "name of the cluster");
   app.add_flag("--json", as_json, "the object of GET /v1/cluster");
+  app.add_flag("--watch", watch, "once a second until the cluster ends");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
-  const auto port = ClusterPort(name);
-  if (!port.ok()) return Fail(absl::UnavailableError(port.status().message()));
-  const auto answer = Http(*port, "GET", "/v1/cluster");
-  if (!answer.ok()) return Fail(answer.status());
-  if (as_json) return std::printf("%s\n", answer->body.c_str()), 0;
-  const json parsed = json::parse(answer->body, nullptr, false);
-  if (!parsed.is_object()) return Fail(absl::InternalError("the cluster's status is not JSON"));
-  PrintStatus(parsed);
-  return 0;
-}
-
-int RunLogs(int argc, char** argv) {
-  CLI::App app("Show the logs of a cluster.\n\nexamples:\n  tokenworks logs\n  tokenworks logs decode-0");
-  std::string name = "local", process;
-  app.add_option("PROCESS", process, "router or a worker's id; all when left out");
-  app.add_option("--name", name, "name of the cluster");
-  if (const int code = Parse(app, argc, argv); code >= 0) return code;
-  const launch::RunFolder folder = launch::RunFolder::Named(name);
-  std::error_code error;
-  std::vector<std::filesystem::path> logs;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path(), error))
-    if (entry.path().extension() == ".log" && (process.empty() || entry.path().stem() == process)) logs.push_back(entry.path());
-  if (logs.empty()) return Fail(absl::NotFoundError(StrCat("no logs of ", process.empty() ? "a cluster" : process, " in ", folder.path())));
-  std::sort(logs.begin(), logs.end());
-  for (const auto& path : logs) {
-    std::ifstream in(path);
-    for (std::string line; std::getline(in, line);) std::printf("%-12s %s\n", path.stem().c_str(), line.c_str());
-  }
+  if (watch) return Watch(name);
+  const auto status = FetchStatus(name);
+  if (!status.ok()) return Fail(status.status());
+  std::printf("%s", as_json ? (*status + "\n").c_str() : StatusTable(json::parse(*status)).c_str());
   return 0;
 }
 

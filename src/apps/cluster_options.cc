@@ -9,26 +9,6 @@
 extern char** environ;
 
 namespace tokenworks::apps {
-namespace {
-
-// TOKENWORKS_HTTP__PORT=9000 sets http.port: two underscores are a dot.
-Status ApplyEnvironment(launch::ClusterConfig& config) {
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (text.rfind("TOKENWORKS_", 0) != 0 || text.find("__") > equals) continue;
-    std::string key;
-    for (size_t i = 11; i < equals; ++i) {
-      if (text[i] == '_' && text[i + 1] == '_') key += '.', ++i;
-      else key += static_cast<char>(std::tolower(text[i]));
-    }
-    const Status status = launch::SetKey(config, key, text.substr(equals + 1));
-    if (!status.ok()) return absl::InvalidArgumentError(base::StrCat("environment variable ", text.substr(0, equals), ": ", std::string(status.message())));
-  }
-  return OkStatus();
-}
-
-}  // namespace
 
 void ClusterOptions::AddTo(CLI::App& app, bool with_file) {
   if (with_file) app.add_option("FILE", file, "cluster YAML (default: 1 prefill + 1 decode worker on the CPU)");
@@ -43,7 +23,7 @@ void ClusterOptions::AddTo(CLI::App& app, bool with_file) {
 
 StatusOr<launch::ClusterConfig> ClusterOptions::Load(launch::ClusterConfig config) const {
   if (!file.empty()) TW_RETURN_IF_ERROR(launch::LoadYaml(file, config));
-  TW_RETURN_IF_ERROR(ApplyEnvironment(config));
+  TW_RETURN_IF_ERROR(launch::LoadEnvironment(environ, config));
   for (const std::string& set : sets) {
     const size_t equals = set.find('=');
     if (equals == std::string::npos) return absl::InvalidArgumentError(base::StrCat("--set ", set, ": write key=value"));

@@ -4,6 +4,8 @@
 
 namespace tokenworks::apps {
 
+inline constexpr const char* kVersion = "0.1.0";
+
 int RunUp(int argc, char** argv);
 int RunDown(int argc, char** argv);
 int RunStatus(int argc, char** argv);

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "apps/commands.h"
 #include "apps/text_setup.h"
 #include "engine/model/model_config.h"
 #include "frontend/grpc/inference_server.h"
@@ -115,7 +116,7 @@ StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfi
   options.model = config.model_name;
   options.created = std::time(nullptr);
   options.context_length = config.context_length > 0 ? std::min(config.context_length, model.context_length) : model.context_length;
-  options.version = "0.1.0";
+  options.version = kVersion;
   options.config_json = [text = launch::ConfigJson(config)] { return text; };
   p->openai = std::make_unique<openai_http::OpenAiFrontend>(std::move(options), *p->tokenizer, p->chat_template.get(), *p->backend);
   http::ServerOptions server;

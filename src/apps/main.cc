@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "apps/commands.h"
+#include "launch/schema.h"
 
 namespace {
 
@@ -20,17 +23,26 @@ constexpr Command kCommands[] = {
     {"role", "change a worker's role: prefill, decode, mixed, parked", tokenworks::apps::RunRole},
     {"chat", "talk to a running cluster, or start one", tokenworks::apps::RunChat},
     {"serve", "one process, aggregated", tokenworks::apps::RunServe},
+    {"check", "preflight: configuration, model, memory, ports", tokenworks::apps::RunCheck},
     {"pull", "fetch a model into the cache", tokenworks::apps::RunPull},
     {"models", "list the cached models", tokenworks::apps::RunModels},
-    {"check", "preflight: configuration, model, memory, ports", tokenworks::apps::RunCheck},
-    {"worker", "a single worker of a cluster (started by up)", tokenworks::apps::RunWorker},
     {"router", "the router of a cluster (started by up)", tokenworks::apps::RunRouter},
+    {"worker", "a single worker of a cluster (started by up)", tokenworks::apps::RunWorker},
 };
 
 int Usage(std::FILE* out) {
   std::fprintf(out, "tokenworks: a disaggregated LLM inference server\n\nusage: tokenworks COMMAND [options]; every command has --help\n\n");
   for (const Command& c : kCommands) std::fprintf(out, "  %-8s %s\n", c.name, c.about);
+  std::fprintf(out, "\nto begin:\n  tokenworks up --detach\n  tokenworks chat \"What is the capital of France?\"\n");
   return out == stdout ? 0 : 2;
+}
+
+int UnknownCommand(const char* name) {
+  std::vector<std::string> names;
+  for (const Command& c : kCommands) names.push_back(c.name);
+  const std::string nearest = tokenworks::launch::NearestName(name, names);
+  std::fprintf(stderr, "tokenworks: unknown command '%s'%s; `tokenworks --help` lists all\n", name, nearest.empty() ? "" : (", did you mean " + nearest + "?").c_str());
+  return 2;
 }
 
 }  // namespace
@@ -38,8 +50,8 @@ int Usage(std::FILE* out) {
 int main(int argc, char** argv) {
   if (argc < 2) return Usage(stderr);
   if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0 || std::strcmp(argv[1], "help") == 0) return Usage(stdout);
+  if (std::strcmp(argv[1], "--version") == 0) return std::printf("tokenworks %s\n", tokenworks::apps::kVersion), 0;
   for (const Command& c : kCommands)
     if (std::strcmp(argv[1], c.name) == 0) return c.run(argc - 1, argv + 1);
-  std::fprintf(stderr, "tokenworks: unknown command '%s'\n", argv[1]);
-  return Usage(stderr);
+  return UnknownCommand(argv[1]);
 }

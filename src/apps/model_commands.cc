@@ -4,9 +4,8 @@
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
-#include "engine/model/model_config.h"
+#include "apps/preflight.h"
 #include "launch/run_folder.h"
-#include "model_files/gguf.h"
 #include "model_files/model_store.h"
 
 namespace tokenworks::apps {
@@ -30,21 +29,18 @@ int RunModels(int argc, char** argv) {
 }
 
 int RunCheck(int argc, char** argv) {
-  CLI::App app("Preflight: is the configuration sound, is the model there and readable?\n\nexample:\n  tokenworks check cluster.yaml");
+  CLI::App app("Preflight: configuration, model, memory, ports, kernels. Starts nothing.\n\nexamples:\n  tokenworks check\n  tokenworks check cluster.yaml --set http.port=9000");
   ClusterOptions options;
   options.AddTo(app, true);
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   const auto config = options.Load({});
   if (!config.ok()) return Fail(config.status());
-  std::printf("configuration: ok\n");
+  std::printf("%-8s %-14s %s\n", "ok", "configuration", options.file.empty() ? "defaults" : options.file.c_str());
   const auto path = model_files::ModelStore(launch::HomeFolder()).Resolve(config->model);
-  if (!path.ok()) return Fail(path.status());
-  const auto file = model_files::GgufFile::Open(*path);
-  if (!file.ok()) return Fail(file.status());
-  const auto model = model::ReadModelConfig(**file);
-  if (!model.ok()) return Fail(model.status());
-  std::printf("model: %s, %d layers, context %d, %s\n", model->name.c_str(), model->layers, model->context_length, path->c_str());
-  return 0;
+  const auto findings = Preflight(*config, path, launch::RunFolder::Named(options.name).path());
+  constexpr const char* kWords[] = {"ok", "warning", "error"};
+  for (const launch::Finding& f : findings) std::printf("%-8s %-14s %s\n", kWords[static_cast<int>(f.severity)], f.subject.c_str(), f.sentence.c_str());
+  return launch::Errors(findings).ok() ? 0 : 2;
 }
 
 }  // namespace tokenworks::apps

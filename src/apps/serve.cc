@@ -6,6 +6,7 @@
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
 #include "apps/front_ends.h"
+#include "apps/preflight.h"
 #include "apps/signals.h"
 #include "apps/worker_setup.h"
 #include "launch/run_folder.h"
@@ -61,6 +62,7 @@ int RunServe(int argc, char** argv) {
   if (!config.ok()) return Fail(config.status());
   const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) { std::fprintf(stderr, "model: %s\n", what.c_str()); });
   if (!path.ok()) return Fail(path.status());
+  if (const Status sound = launch::Errors(Preflight(*config, path, launch::HomeFolder())); !sound.ok()) return Fail(sound);
   if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
   config->model = *path;
   const Status status = Serve(*config);

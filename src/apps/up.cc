@@ -14,8 +14,11 @@
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
+#include "apps/live_status.h"
 #include "apps/local_http.h"
+#include "apps/preflight.h"
 #include "launch/run_folder.h"
+#include "launch/schema.h"
 #include "launch/supervisor.h"
 #include "model_files/model_store.h"
 #include "platform/base/str_cat.h"
@@ -28,6 +31,7 @@ namespace {
 using base::StrCat;
 
 constexpr auto kReadyWithin = std::chrono::seconds(90);
+constexpr auto kRedraw = std::chrono::milliseconds(500);
 constexpr auto kStopPatience = std::chrono::seconds(10);
 
 volatile std::sig_atomic_t stop_requested = 0;
@@ -74,6 +78,25 @@ Status WaitReady(const launch::RunFolder& folder, launch::Supervisor& supervisor
   return OkStatus();
 }
 
+// Restarts what dies and, on a terminal, shows the cluster's life, until a signal.
+void Watch(const launch::RunFolder& folder, launch::Supervisor& supervisor, int port) {
+  LiveStatus live;
+  const bool terminal = LiveStatus::Usable();
+  auto next = std::chrono::steady_clock::now();
+  while (!stop_requested) {
+    const auto now = std::chrono::steady_clock::now();
+    for (const std::string& name : supervisor.Tick(now)) live.Say(StrCat(name, " died and is started again; its log: ", folder.Log(name)));
+    if (terminal && now >= next) {
+      next = now + kRedraw;
+      const auto answer = Http(port, "GET", "/v1/cluster");
+      const auto status = answer.ok() ? nlohmann::json::parse(answer->body, nullptr, false) : nlohmann::json();
+      if (status.is_object()) live.Show(status, now);
+    }
+    Pause(std::chrono::milliseconds(50));
+  }
+  live.Finish();
+}
+
 // Runs the cluster until a signal.
 int Foreground(const launch::ClusterConfig& config, launch::RunFolder folder) {
   if (const Status status = folder.Claim(); !status.ok()) return Fail(status);
@@ -96,13 +119,7 @@ int Foreground(const launch::ClusterConfig& config, launch::RunFolder folder) {
   std::printf("ready in %.1f s: http://%s:%d/v1 (stop with Ctrl-C or `tokenworks down`)\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), config.http_host.c_str(), port);
   std::fflush(stdout);
   (void)folder.Write("ready", "");
-  while (!stop_requested) {
-    for (const std::string& name : supervisor.Tick(std::chrono::steady_clock::now())) {
-      std::printf("%s died and is started again; its log: %s\n", name.c_str(), folder.Log(name).c_str());
-      std::fflush(stdout);
-    }
-    Pause(std::chrono::milliseconds(50));
-  }
+  Watch(folder, supervisor, port);
   std::printf("stopping\n");
   supervisor.StopAll(kStopPatience);
   folder.RemoveAll();
@@ -111,7 +128,6 @@ int Foreground(const launch::ClusterConfig& config, launch::RunFolder folder) {
 
 // Starts the same `up` in a session of its own and waits for its word.
 int Detach(int argc, char** argv, const launch::RunFolder& folder) {
-  if (folder.Holder()) return Fail(absl::AlreadyExistsError(StrCat("a cluster already runs in ", folder.path(), "; stop it with `down`, or use another --name")));
   std::error_code error;
   std::filesystem::create_directories(folder.path(), error);
   std::filesystem::remove(folder.path() + "/ready", error);
@@ -153,18 +169,25 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
 int RunUp(int argc, char** argv) {
   CLI::App app("Start a cluster and show its life until Ctrl-C.\n\nexamples:\n  tokenworks up\n  tokenworks up --detach --port 9000\n  tokenworks up cluster.yaml --set pools.decode.replicas=2");
   ClusterOptions options;
-  bool detach = false;
+  bool detach = false, print_reference = false;
   options.AddTo(app, true);
   app.add_flag("--detach", detach, "return when the cluster is ready");
+  app.add_flag("--print-reference", print_reference, "print a commented file with every key and stop");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   auto config = options.Load({});
   if (!config.ok()) return Fail(config.status());
   if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
+  if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;
+  const launch::RunFolder folder = launch::RunFolder::Named(options.name);
+  if (folder.Holder()) return Fail(absl::AlreadyExistsError(StrCat("a cluster '", options.name, "' already runs; stop it with `tokenworks down --name ", options.name, "`, or use another --name")));
   const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) { std::fprintf(stderr, "model: %s\n", what.c_str()); });
   if (!path.ok()) return Fail(path.status());
+  const auto findings = Preflight(*config, path, folder.path());
+  if (const Status sound = launch::Errors(findings); !sound.ok()) return Fail(sound);
+  for (const launch::Finding& f : findings)
+    if (f.severity == launch::Severity::kWarning) std::fprintf(stderr, "warning: %s: %s\n", f.subject.c_str(), f.sentence.c_str());
   if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
   config->model = std::filesystem::absolute(*path).string();
-  const launch::RunFolder folder = launch::RunFolder::Named(options.name);
   return detach ? Detach(argc, argv, folder) : Foreground(*config, folder);
 }
 

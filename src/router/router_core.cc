@@ -251,7 +251,11 @@ void RouterCore::FinishRoleWaiters(WorkerEntry& w, TimePoint now) {
 
 void RouterCore::SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done, TimePoint now) {
   const auto it = workers_.find(id);
-  if (it == workers_.end()) return done(absl::NotFoundError(StrCat("no worker '", id, "'")));
+  if (it == workers_.end()) {
+    std::string known;
+    for (const auto& [worker, entry] : workers_) known += (known.empty() ? "" : ", ") + worker;
+    return done(absl::NotFoundError(StrCat("no worker '", id, "'; there are ", known)));
+  }
   if (it->second.status.state != WorkerState::kReady) return done(absl::UnavailableError(StrCat("worker ", id, " is not ready")));
   it->second.role_waiters.push_back({role, now + options_.role_wait_max, std::move(done)});
   send_(id, tokenworks::SetRole{role});

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gathers what a preflight examines: the model file, this CPU's kernels, ports and memory.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launch/preflight/preflight.h"
+
+namespace tokenworks::apps {
+
+// `model_path` names a file that is there, or the status says why there is none.
+std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path, const std::string& run_folder);
+
+}  // namespace tokenworks::apps

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/preflight/preflight.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "platform/base/str_cat.h"
+#include "tokenworks/kv_layout.h"
+
+namespace tokenworks::launch {
+namespace {
+
+using base::StrCat;
+
+// Activations, staging, tokenizer and libraries of one process, roughly.
+constexpr uint64_t kProcessBytes = uint64_t{96} << 20;
+// Beside requests: listeners, logs, worker streams.
+constexpr uint64_t kSpareFiles = 64;
+
+std::string Mebibytes(uint64_t bytes) { return StrCat((bytes + (1u << 20) - 1) >> 20, " MiB"); }
+
+int Workers(const ClusterConfig& c) { return c.prefill.replicas + c.decode.replicas + c.mixed.replicas; }
+
+uint64_t KvBytes(const PoolConfig& pool, const Facts& facts) { return pool.kv_memory > 0 ? pool.kv_memory : facts.machine.kv_default_bytes; }
+
+Finding Model(const ClusterConfig& config, const ModelFacts& m) {
+  if (!m.status.ok()) return {Severity::kError, "model", std::string(m.status.message())};
+  if (config.context_length > m.context_length)
+    return {Severity::kWarning, "model", StrCat("model.context_length ", config.context_length, " is more than ", m.path, " was made for; ", m.context_length, " will be used")};
+  return {Severity::kOk, "model", StrCat(m.name, ", context ", config.context_length > 0 ? config.context_length : m.context_length, ", ", m.path)};
+}
+
+Finding Memory(const ClusterConfig& config, const Facts& facts) {
+  uint64_t kv = 0;
+  for (const PoolConfig* pool : {&config.prefill, &config.decode, &config.mixed}) kv += static_cast<uint64_t>(pool->replicas) * KvBytes(*pool, facts);
+  const uint64_t workers = static_cast<uint64_t>(Workers(config)), weights = workers * facts.model.weight_bytes, processes = (workers + 1) * kProcessBytes;
+  const uint64_t needed = weights + kv + processes;
+  const std::string sum = StrCat("weights ", Mebibytes(weights), " + KV ", Mebibytes(kv), " + processes ", Mebibytes(processes), " = ", Mebibytes(needed), " for ", workers, " workers; ",
+                                 Mebibytes(facts.machine.available_bytes), " are available");
+  if (needed <= facts.machine.available_bytes) return {Severity::kOk, "memory", sum};
+  return {Severity::kError, "memory", sum + "; lower pools.*.kv_memory or pools.*.replicas, or take a smaller model"};
+}
+
+// Requests longer than the smallest pool that must hold them are refused while serving: better known before.
+Finding Context(const ClusterConfig& config, const Facts& facts) {
+  const int wanted = config.context_length > 0 ? std::min(config.context_length, facts.model.context_length) : facts.model.context_length;
+  uint64_t smallest = UINT64_MAX;
+  std::string of;
+  for (const auto& [name, pool] : {std::pair("prefill", &config.prefill), std::pair("decode", &config.decode), std::pair("mixed", &config.mixed)}) {
+    if (pool->replicas == 0 || facts.model.kv_block_bytes == 0) continue;
+    const uint64_t blocks = KvBytes(*pool, facts) / facts.model.kv_block_bytes;
+    if (blocks < smallest) smallest = blocks, of = name;
+  }
+  if (of.empty()) return {Severity::kOk, "context", "not examined without a model"};
+  if (smallest < 2)
+    return {Severity::kError, "context", StrCat("pools.", of, ".kv_memory holds ", smallest, " blocks of ", facts.model.kv_block_bytes, " bytes; a worker needs two or more: raise it")};
+  const uint64_t positions = smallest * kBlockTokens;
+  if (positions >= static_cast<uint64_t>(wanted)) return {Severity::kOk, "context", StrCat("every pool holds a whole context of ", wanted, " tokens")};
+  return {Severity::kWarning, "context",
+          StrCat("a ", of, " worker's KV memory holds ", positions, " tokens, the model's context is ", wanted, ": longer requests are refused; raise pools.", of, ".kv_memory or lower model.context_length")};
+}
+
+Finding Port(const PortFacts& p) {
+  const std::string address = StrCat(p.host, ":", p.port);
+  if (p.problem.empty()) return {Severity::kOk, p.key, p.port == 0 ? StrCat("any free port of ", p.host) : StrCat(address, " is free")};
+  const bool http = p.key == "http";
+  return {Severity::kError, p.key,
+          StrCat("listening on ", address, ": ", p.problem, p.holder.empty() ? std::string() : StrCat(", held by ", p.holder), "; choose another with ", http ? "--port" : "--set grpc.port=…", ", 0 = any free one")};
+}
+
+Finding Plain(const std::string& subject, const std::string& problem, const std::string& fine) {
+  return problem.empty() ? Finding{Severity::kOk, subject, fine} : Finding{Severity::kError, subject, problem};
+}
+
+Finding OpenFiles(const ClusterConfig& config, const MachineFacts& m) {
+  const uint64_t wanted = static_cast<uint64_t>(config.router_queue_max) + kSpareFiles;
+  if (m.open_files_max >= wanted) return {Severity::kOk, "open files", StrCat("limit ", m.open_files_max)};
+  return {Severity::kWarning, "open files", StrCat("the limit of ", m.open_files_max, " is less than router.queue_max ", config.router_queue_max, " + ", kSpareFiles, ": connections may be refused first; raise it with `ulimit -n`")};
+}
+
+}  // namespace
+
+std::vector<Finding> Examine(const ClusterConfig& config, const Facts& facts) {
+  std::vector<Finding> out = {Model(config, facts.model), Memory(config, facts), Context(config, facts)};
+  for (const PortFacts& p : facts.ports) out.push_back(Port(p));
+  out.push_back(Plain("kernels", facts.machine.kernels_problem, facts.machine.kernels));
+  out.push_back(Plain("shared memory", facts.machine.shared_memory_problem, "memfd works"));
+  out.push_back(Plain("run folder", facts.machine.run_folder_problem, "can be written"));
+  if (!config.step_log.empty()) out.push_back(Plain("step log", facts.machine.step_log_problem, "can be written"));
+  out.push_back(OpenFiles(config, facts.machine));
+  return out;
+}
+
+Status Errors(const std::vector<Finding>& findings) {
+  std::string all;
+  for (const Finding& f : findings)
+    if (f.severity == Severity::kError) all += StrCat(all.empty() ? "" : "\ntokenworks: ", f.subject, ": ", f.sentence);
+  return all.empty() ? OkStatus() : absl::InvalidArgumentError(all);
+}
+
+}  // namespace tokenworks::launch
