@@ -93,11 +93,11 @@ std::vector<Key> MakeSchema() {
        [](const C& c) { return StrCat(c.ring_bytes); }},
       Integer("kv_transfer.test_flip_bits", &C::test_flip_bits, 0, 8, "For tests: flips one bit in each of so many blocks on their way."),
       Integer("engine.chunk_tokens", &C::chunk_tokens, 16, 8192, "Most prompt tokens of one sequence in one step."),
-      {"engine.step_target_ms", "milliseconds above 0, at most 60000", "Predicted length of a step at which no more prompt tokens join it.",
+      {"engine.step_target_ms", "milliseconds above 0, at most 3600000", "Predicted length of a step at which no more prompt tokens join it.",
        [](C& c, const std::string& s) {
          char* end = nullptr;
          const double v = std::strtod(s.c_str(), &end);
-         return !s.empty() && end != s.c_str() && *end == 0 && v > 0 && v <= 60000 && (c.step_target_ms = v, true);
+         return !s.empty() && end != s.c_str() && *end == 0 && v > 0 && v <= 3600000 && (c.step_target_ms = v, true);
        },
        [](const C& c) { return StrCat(c.step_target_ms); }},
       Boolean("engine.prefix_cache", &C::prefix_cache, "Keep KV blocks of ended requests for prompts that begin alike."),
