@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "platform/base/str_cat.h"
+#include "text/utf8.h"
 
 namespace tokenworks::launch {
 namespace {
@@ -45,12 +46,12 @@ Key Boolean(std::string path, bool ClusterConfig::*field, std::string about) {
 }
 
 Key Text(std::string path, std::string ClusterConfig::*field, std::string about, std::vector<std::string> choices = {}) {
-  std::string accepts = "text in one line";
+  std::string accepts = "UTF-8 text in one line";
   for (size_t i = 0; i < choices.size(); ++i) accepts = i == 0 ? choices[0] : StrCat(accepts, i + 1 == choices.size() ? " or " : ", ", choices[i]);
   return {std::move(path), accepts, std::move(about),
           [=](ClusterConfig& c, const std::string& s) {
             const bool control = std::any_of(s.begin(), s.end(), [](unsigned char ch) { return ch < 32; });
-            if (control || (!choices.empty() && std::find(choices.begin(), choices.end(), s) == choices.end())) return false;
+            if (control || !text::IsValidUtf8(s) || (!choices.empty() && std::find(choices.begin(), choices.end(), s) == choices.end())) return false;
             c.*field = s;
             return true;
           },

@@ -88,7 +88,10 @@ Value Global(const std::string& name) {
   if (name == "joiner") return Function(Joiner);
   if (name == "cycler") return Function(Cycler);
   if (name == "raise_exception")
-    return Function([](Runtime& r, const Arguments& a) -> Value { throw TemplateError(a.positional.empty() ? "the template refuses" : ToText(r, a.positional[0]).bytes); });
+    return Function([](Runtime& r, const Arguments& a) -> Value {
+      const std::string reason = a.positional.empty() ? "" : ToText(r, a.positional[0]).bytes;
+      throw TemplateError(reason.empty() ? "the template refuses" : reason);
+    });
   if (name == "lipsum" || name == "self") throw UnsupportedFeature("'" + name + "'");
   return Undefined("'" + name + "' is undefined");
 }

@@ -41,6 +41,7 @@ TEST(Yaml, MistakesNameFileLineAndRemedy) {
       {"engine: {step_target_ms: inf}\n", ":1:", "milliseconds above 0"},
       {"engine: {prefix_cache: 1}\n", ":1:", "true or false"},
       {"engine: {kernels: \"a\\nb\"}\n", ":1:", "text in one line"},
+      {"http: {host: \xff}\n", ":1:", "UTF-8"},
       {"kv_transfer: {ring_bytes: 5}\n", ":1:", "bytes from 1MiB"},
       {"pools: {decode: {kv_memory: 1 gig}}\n", ":1:", "512MiB"},
       {"http:\n\tport: 1\n", ":2:", ""},
