@@ -210,22 +210,19 @@ template <typename V>
 inline void AttendX86(const AttentionShape& s, const AttentionRow& first_row, int rows, int kv_head, float* scratch) {
   const int group = s.query_heads / s.kv_heads;
   const size_t stride = static_cast<size_t>(s.query_heads) * s.dim;
-  for (int r = 0; r < rows;) {
+  for (int r = 0, together; r < rows; r += together) {
     AttentionRow row = first_row;
     row.q += stride * r;
     row.out += stride * r;
     row.positions += r;
-    const int in_segment = kSegment - (row.positions - 1) % kSegment, together = std::min({rows - r, in_segment, V::kRowsTogether});
-    const auto take = [&]<int R>() {
-      InParts(group, [&]<int H>(int h) { AttendPairs<V, R, H>(s, row, kv_head, kv_head * group + h, scratch); });
-      r += R;
-    };
-    if constexpr (V::kRowsTogether >= 4)
-      if (together >= 4) {
-        take.template operator()<4>();
-        continue;
-      }
-    together >= 2 ? take.template operator()<2>() : take.template operator()<1>();
+    const int in_segment = kSegment - (row.positions - 1) % kSegment, most = std::min({rows - r, in_segment, V::kRowsTogether});
+    together = most >= 4 ? 4 : most >= 2 ? 2 : 1;
+    InParts(group, [&]<int H>(int h) {
+      if (together == 1) return AttendPairs<V, 1, H>(s, row, kv_head, kv_head * group + h, scratch);
+      if constexpr (V::kRowsTogether >= 4)
+        if (together == 4) return AttendPairs<V, 4, H>(s, row, kv_head, kv_head * group + h, scratch);
+      AttendPairs<V, 2, H>(s, row, kv_head, kv_head * group + h, scratch);
+    });
   }
 }
 

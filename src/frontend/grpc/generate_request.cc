@@ -4,19 +4,20 @@
 #include <algorithm>
 #include <limits>
 
+#include "frontend/request_limits.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::grpc_frontend {
 namespace {
 
 using base::StrCat;
+using namespace request_limits;  // of every dialect
 
 Status Bad(const char* field, const std::string& sentence) { return absl::InvalidArgumentError(StrCat("`", field, "` ", sentence)); }
 
-// NaN fails every comparison, so it is refused too.
-Status InRange(const char* field, double value, double low, double high) {
-  if (value >= low && value <= high) return OkStatus();
-  return Bad(field, StrCat("must be from ", low, " to ", high, "; it is ", value));
+Status InRange(const char* field, double value, const Range& range) {
+  if (range.Holds(value)) return OkStatus();
+  return Bad(field, StrCat("must be ", range.low_open ? "above " : "from ", range.low, range.low_open ? ", at most " : " to ", range.high, "; it is ", value));
 }
 
 Status CheckLists(const v1::GenerateRequest& in, int vocabulary) {
@@ -30,7 +31,7 @@ Status CheckLists(const v1::GenerateRequest& in, int vocabulary) {
   if (!std::all_of(s.stop_token_ids().begin(), s.stop_token_ids().end(), known)) return Bad("stop_token_ids", StrCat("must be below ", vocabulary));
   for (const auto& [id, bias] : s.logit_bias()) {
     if (!known(id)) return Bad("logit_bias", StrCat("keys must be token ids below ", vocabulary, "; one is ", id));
-    TW_RETURN_IF_ERROR(InRange("logit_bias", bias, -100, 100));
+    TW_RETURN_IF_ERROR(InRange("logit_bias", bias, kBias));
   }
   return OkStatus();
 }
@@ -40,16 +41,16 @@ StatusOr<SamplingParams> CheckSampling(const v1::Sampling& s) {
   out.temperature = s.has_temperature() ? s.temperature() : 1;
   out.top_p = s.has_top_p() ? s.top_p() : 1;
   out.repetition_penalty = s.has_repetition_penalty() ? s.repetition_penalty() : 1;
-  TW_RETURN_IF_ERROR(InRange("temperature", out.temperature, 0, 2));
-  TW_RETURN_IF_ERROR(InRange("top_p", out.top_p, std::numeric_limits<float>::min(), 1));
-  TW_RETURN_IF_ERROR(InRange("repetition_penalty", out.repetition_penalty, std::numeric_limits<float>::min(), 10));
-  TW_RETURN_IF_ERROR(InRange("min_p", s.min_p(), 0, 1));
-  TW_RETURN_IF_ERROR(InRange("frequency_penalty", s.frequency_penalty(), -2, 2));
-  TW_RETURN_IF_ERROR(InRange("presence_penalty", s.presence_penalty(), -2, 2));
-  TW_RETURN_IF_ERROR(InRange("top_k", s.top_k(), -1, std::numeric_limits<int>::max()));
-  TW_RETURN_IF_ERROR(InRange("min_tokens", s.min_tokens(), 0, std::numeric_limits<int>::max()));
-  if (s.has_logprobs()) TW_RETURN_IF_ERROR(InRange("logprobs", s.logprobs(), 0, kMaxTopLogprobs));
-  if (s.has_max_tokens()) TW_RETURN_IF_ERROR(InRange("max_tokens", s.max_tokens(), 1, std::numeric_limits<int>::max()));
+  TW_RETURN_IF_ERROR(InRange("temperature", out.temperature, kTemperature));
+  TW_RETURN_IF_ERROR(InRange("top_p", out.top_p, kTopP));
+  TW_RETURN_IF_ERROR(InRange("repetition_penalty", out.repetition_penalty, kRepetitionPenalty));
+  TW_RETURN_IF_ERROR(InRange("min_p", s.min_p(), kMinP));
+  TW_RETURN_IF_ERROR(InRange("frequency_penalty", s.frequency_penalty(), kPenalty));
+  TW_RETURN_IF_ERROR(InRange("presence_penalty", s.presence_penalty(), kPenalty));
+  TW_RETURN_IF_ERROR(InRange("top_k", s.top_k(), kTopK));
+  TW_RETURN_IF_ERROR(InRange("min_tokens", s.min_tokens(), kMinTokens));
+  if (s.has_logprobs()) TW_RETURN_IF_ERROR(InRange("logprobs", s.logprobs(), Range{0, kMaxTopLogprobs}));
+  if (s.has_max_tokens()) TW_RETURN_IF_ERROR(InRange("max_tokens", s.max_tokens(), kMaxTokens));
   out.max_tokens = s.has_max_tokens() ? s.max_tokens() : std::numeric_limits<int>::max();
   if (s.min_tokens() > out.max_tokens) return Bad("min_tokens", "must not be larger than `max_tokens`");
   out.min_p = s.min_p();
@@ -88,8 +89,8 @@ StatusOr<CheckedRequest> Check(const v1::GenerateRequest& in, const text::Tokeni
   if (in.request_id().size() > kMaxRequestIdBytes || !std::all_of(in.request_id().begin(), in.request_id().end(), [](char c) { return c > ' ' && c < 0x7F; }))
     return Bad("request_id", StrCat("must be at most ", kMaxRequestIdBytes, " printable characters"));
   if (in.n() > kMaxChoices) return Bad("n", StrCat("must be from 1 to ", kMaxChoices, "; it is ", in.n()));
-  TW_RETURN_IF_ERROR(InRange("priority", in.priority(), -1000000, 1000000));
-  if (in.cache_salt().size() > 256) return Bad("cache_salt", "must be at most 256 bytes");
+  TW_RETURN_IF_ERROR(InRange("priority", in.priority(), kPriority));
+  if (in.cache_salt().size() > kMaxCacheSaltBytes) return Bad("cache_salt", StrCat("must be at most ", kMaxCacheSaltBytes, " bytes"));
   TW_RETURN_IF_ERROR(CheckLists(in, tokenizer.vocabulary()));
   CheckedRequest out;
   TW_ASSIGN_OR_RETURN(out.request.sampling, CheckSampling(in.sampling()));

@@ -13,13 +13,6 @@
 
 namespace tokenworks::grpc_frontend {
 
-inline constexpr uint32_t kMaxChoices = 64;
-inline constexpr int kMaxStops = 16;
-inline constexpr size_t kMaxStopBytes = 1024;
-inline constexpr size_t kMaxStopTokenIds = 256;
-inline constexpr size_t kMaxLogitBias = 1024;
-inline constexpr size_t kMaxRequestIdBytes = 128;
-
 struct CheckedRequest {
   GenerationRequest request;  // id, epoch and external_id are not set; max_tokens = INT32_MAX when not given
   bool seed_given = false;

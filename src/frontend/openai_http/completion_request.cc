@@ -5,12 +5,14 @@
 #include <limits>
 
 #include "frontend/openai_http/fields.h"
+#include "frontend/request_limits.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::openai_http {
 namespace {
 
-constexpr int kInt = std::numeric_limits<int>::max();
+using namespace request_limits;  // of every dialect
+
 
 bool TooDeep(std::string_view body) {
   int depth = 0;
@@ -69,22 +71,22 @@ void ParseLogitBias(Fields& f, const Limits& limits, CompletionRequest* r) {
     const auto [end, code] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (code != std::errc() || end != key.data() + key.size() || id < 0 || id >= limits.vocabulary)
       return f.Fail("logit_bias", base::StrCat("must have token ids below ", limits.vocabulary, " as keys; one of them is not."));
-    if (!value.is_number() || !(value.get<double>() >= -100 && value.get<double>() <= 100))
-      return f.Fail("logit_bias", base::StrCat("must have biases from -100 to 100; that of token ", id, " is ", KindOf(value), "."));
+    if (!value.is_number() || !kBias.Holds(value.get<double>()))
+      return f.Fail("logit_bias", base::StrCat("must have biases from ", kBias.low, " to ", kBias.high, "; that of token ", id, " is ", KindOf(value), "."));
     r->sampling.logit_bias.emplace_back(id, value.get<float>());
   }
 }
 
 void ParseSampling(Fields& f, const Limits& limits, CompletionRequest* r) {
   SamplingParams& s = r->sampling;
-  s.temperature = static_cast<float>(f.Number("temperature", 0, 2).value_or(1));
-  s.top_p = static_cast<float>(f.Number("top_p", 0, 1, true).value_or(1));
-  s.min_p = static_cast<float>(f.Number("min_p", 0, 1).value_or(0));
-  s.top_k = std::max<int>(0, static_cast<int>(f.Integer("top_k", -1, kInt).value_or(0)));
-  s.repetition_penalty = static_cast<float>(f.Number("repetition_penalty", 0, 10, true).value_or(1));
-  s.frequency_penalty = static_cast<float>(f.Number("frequency_penalty", -2, 2).value_or(0));
-  s.presence_penalty = static_cast<float>(f.Number("presence_penalty", -2, 2).value_or(0));
-  s.min_tokens = static_cast<int>(f.Integer("min_tokens", 0, kInt).value_or(0));
+  s.temperature = static_cast<float>(f.Number("temperature", kTemperature).value_or(1));
+  s.top_p = static_cast<float>(f.Number("top_p", kTopP).value_or(1));
+  s.min_p = static_cast<float>(f.Number("min_p", kMinP).value_or(0));
+  s.top_k = std::max<int>(0, static_cast<int>(f.Integer("top_k", kTopK).value_or(0)));
+  s.repetition_penalty = static_cast<float>(f.Number("repetition_penalty", kRepetitionPenalty).value_or(1));
+  s.frequency_penalty = static_cast<float>(f.Number("frequency_penalty", kPenalty).value_or(0));
+  s.presence_penalty = static_cast<float>(f.Number("presence_penalty", kPenalty).value_or(0));
+  s.min_tokens = static_cast<int>(f.Integer("min_tokens", kMinTokens).value_or(0));
   s.ignore_eos = f.Boolean("ignore_eos", false);
   // -1 is how some clients say "none".
   if (auto seed = f.Integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max())) r->seed = static_cast<uint64_t>(*seed);
@@ -113,10 +115,10 @@ void ParseShared(Fields& f, const Limits& limits, CompletionRequest* r, ApiError
   ParseStreamOptions(f, r, error);
   r->return_token_ids = f.Boolean("return_token_ids", false);
   r->include_stop = f.Boolean("include_stop_str_in_output", false);
-  r->cache_salt = f.Text("cache_salt", 256).value_or("");
-  r->priority = static_cast<int>(f.Integer("priority", -1000000, 1000000).value_or(0));
-  if (auto v = f.Integer("max_tokens", 1, kInt)) r->max_tokens = static_cast<int>(*v);
-  if (auto v = f.Integer("max_completion_tokens", 1, kInt)) r->max_tokens = static_cast<int>(*v);
+  r->cache_salt = f.Text("cache_salt", kMaxCacheSaltBytes).value_or("");
+  r->priority = static_cast<int>(f.Integer("priority", kPriority).value_or(0));
+  if (auto v = f.Integer("max_tokens", kMaxTokens)) r->max_tokens = static_cast<int>(*v);
+  if (auto v = f.Integer("max_completion_tokens", kMaxTokens)) r->max_tokens = static_cast<int>(*v);
   ParseStops(f, r);
   ParseSampling(f, limits, r);
   if (r->max_tokens && r->sampling.min_tokens > *r->max_tokens) f.Fail("min_tokens", "must not be larger than `max_tokens`.");

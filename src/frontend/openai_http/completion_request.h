@@ -17,11 +17,6 @@ namespace tokenworks::openai_http {
 
 using Json = nlohmann::ordered_json;
 
-inline constexpr int kMaxChoices = 64;
-inline constexpr int kMaxStops = 16;
-inline constexpr size_t kMaxStopBytes = 1024;
-inline constexpr size_t kMaxStopTokenIds = 256;
-inline constexpr size_t kMaxLogitBias = 1024;
 inline constexpr size_t kMaxMessages = 4096;
 inline constexpr size_t kMaxPrompts = 64;
 inline constexpr int kMaxDepth = 64;

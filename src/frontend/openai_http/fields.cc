@@ -41,12 +41,12 @@ void Fields::Fail(const std::string& name, const std::string& sentence) {
   *error_ = {.status = 400, .message = base::StrCat("`", full, "` ", sentence), .param = full, .code = ""};
 }
 
-std::optional<double> Fields::Number(const char* name, double low, double high, bool low_open) {
+std::optional<double> Fields::Number(const char* name, const request_limits::Range& range) {
   const Json* value = Find(name);
   if (!value) return std::nullopt;
   const double v = value->is_number() ? value->get<double>() : std::nan("");
-  if (!(v <= high) || !(low_open ? v > low : v >= low)) {
-    Fail(name, base::StrCat("must be a number ", low_open ? "above " : "from ", low, low_open ? " and at most " : " to ", high, "; it is ", KindOf(*value), "."));
+  if (!range.Holds(v)) {
+    Fail(name, base::StrCat("must be a number ", range.low_open ? "above " : "from ", range.low, range.low_open ? " and at most " : " to ", range.high, "; it is ", KindOf(*value), "."));
     return std::nullopt;
   }
   return v;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "frontend/openai_http/completion_request.h"
+#include "frontend/request_limits.h"
 
 namespace tokenworks::openai_http {
 
@@ -16,8 +17,9 @@ class Fields {
   // Null when absent.
   Json* Find(const char* name) const;
   bool Has(const char* name) const { return Find(name) != nullptr; }
-  std::optional<double> Number(const char* name, double low, double high, bool low_open = false);
+  std::optional<double> Number(const char* name, const request_limits::Range& range);
   std::optional<int64_t> Integer(const char* name, int64_t low, int64_t high);
+  std::optional<int64_t> Integer(const char* name, const request_limits::Range& range) { return Integer(name, static_cast<int64_t>(range.low), static_cast<int64_t>(range.high)); }
   bool Boolean(const char* name, bool otherwise);
   std::optional<std::string> Text(const char* name, size_t max_bytes);
   void Fail(const std::string& name, const std::string& sentence);

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "frontend/openai_http/turn.h"
+#include "frontend/request_limits.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::openai_http {
@@ -23,7 +24,7 @@ uint64_t RandomBits() {
 std::string RequestIdOf(const http::Request& http) {
   const std::string_view given = http.Header("x-request-id");
   const auto plain = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.'; };
-  if (!given.empty() && given.size() <= 128 && std::all_of(given.begin(), given.end(), plain)) return std::string(given);
+  if (!given.empty() && given.size() <= request_limits::kMaxRequestIdBytes && std::all_of(given.begin(), given.end(), plain)) return std::string(given);
   return fmt::format("{:016x}{:016x}", RandomBits(), RandomBits());
 }
 
