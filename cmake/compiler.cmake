@@ -38,5 +38,10 @@ if(TOKENWORKS_SANITIZE)
   set(CMAKE_CXX_FLAGS_RELEASE "-O1 -g1")
 endif()
 
+# libFuzzer's counters, with clang: tests/fuzz/run.sh.
+if(TOKENWORKS_FUZZER)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # Warnings are errors on our own code only.
 set(TOKENWORKS_WARNINGS -Wall -Wextra -Werror -Wno-missing-field-initializers)

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # libFuzzer with ASan and UBSan over every parser; what it finds lands in build/fuzz/found. Needs clang and libclang-rt-14-dev.
 #   tests/fuzz/run.sh SECONDS_EACH [TARGET…]
+# openai is left out: clang 14 cannot assemble the coroutines of the HTTP library that it links; it runs under GCC in CI.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}; [ $# -gt 0 ] && shift
-targets=${*:-gguf text template config peer_codec openai}
+targets=${*:-gguf text template config peer_codec}
 cmake -S . -B build/fuzz -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DTOKENWORKS_SANITIZE=address,undefined \
   -DTOKENWORKS_FUZZER=ON -DTOKENWORKS_GRPC=OFF -DTOKENWORKS_TESTS=ON >build/fuzz.log
 for t in $targets; do

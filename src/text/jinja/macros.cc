@@ -48,7 +48,7 @@ void Interpreter::BindParameters(const Node& node, const Arguments& arguments, b
       caller_given = true;
       if (!node.uses_caller) throw TemplateError("macro '" + name + "' does not use the block that it is called with");
       variables["caller"] = value;
-    } else if (std::none_of(node.named.begin(), node.named.end(), [&](const auto& p) { return p.first == key; })) {
+    } else if (std::none_of(node.named.begin(), node.named.end(), [&wanted = key](const auto& p) { return p.first == wanted; })) {
       if (!node.uses_kwargs) throw TemplateError("macro '" + name + "' takes no keyword argument '" + key + "'");
       rest.emplace_back(Text(key), value);
     }
