@@ -9,40 +9,14 @@ namespace tokenworks::router {
 
 using base::StrCat;
 
-void RouterCore::AddWorker(const WorkerId& id, WorkerRole role) {
-  WorkerEntry& w = workers_[id];
-  w.status.hello.worker = id;
-  w.status.role = role;
-}
-
-int RouterCore::ContextLimit() const {
-  int limit = options_.context_length > 0 ? options_.context_length : 1 << 30;
-  for (const auto& [id, w] : workers_)
-    if (w.status.hello.context_length > 0) limit = std::min(limit, w.status.hello.context_length);
-  return limit;
-}
-
-bool RouterCore::Serves(WorkerRole role, Phase phase) {
-  return role == WorkerRole::kMixed || (phase == Phase::kPrefill && role == WorkerRole::kPrefill) || (phase == Phase::kDecode && role == WorkerRole::kDecode);
-}
-
-std::vector<Candidate> RouterCore::Ready(Phase phase) const {
-  std::vector<Candidate> out;
-  for (const auto& [id, w] : workers_)
-    if (w.status.state == WorkerState::kReady && Serves(w.status.role, phase)) out.push_back({id, w.load});
-  return out;
-}
-
-bool RouterCore::DueBack(Phase phase) const {
-  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) { return entry.second.status.state != WorkerState::kReady && Serves(entry.second.status.role, phase); });
-}
+int RouterCore::ContextLimit() const { return workers_.ContextLimit(options_.context_length > 0 ? options_.context_length : 1 << 30); }
 
 Status RouterCore::NoWorker(TimePoint waiting_since, TimePoint now) const {
   const Phase prefill = PrefillPhase();
-  const bool no_prefill = Ready(prefill).empty();
+  const bool no_prefill = workers_.Ready(prefill).empty();
   const Phase missing = no_prefill ? prefill : Phase::kDecode;
-  if (DueBack(missing) && now - waiting_since < options_.worker_wait_max) return OkStatus();
-  return absl::UnavailableError(StrCat("no ready worker in the ", missing == Phase::kBoth ? "mixed" : no_prefill ? "prefill" : "decode", " pool", DueBack(missing) ? "; one is starting" : ""));
+  if (workers_.DueBack(missing) && now - waiting_since < options_.worker_wait_max) return OkStatus();
+  return absl::UnavailableError(StrCat("no ready worker in the ", missing == Phase::kBoth ? "mixed" : no_prefill ? "prefill" : "decode", " pool", workers_.DueBack(missing) ? "; one is starting" : ""));
 }
 
 void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now) {
@@ -72,7 +46,7 @@ void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> si
 
 bool RouterCore::Place(Active& a, TimePoint now) {
   const bool local = options_.disaggregate == Disaggregate::kNever;
-  const std::vector<Candidate> prefill = Ready(PrefillPhase()), decode = local ? std::vector<Candidate>() : Ready(Phase::kDecode);
+  const std::vector<Candidate> prefill = workers_.Ready(PrefillPhase()), decode = local ? std::vector<Candidate>() : workers_.Ready(Phase::kDecode);
   if (prefill.empty() || (!local && decode.empty())) return false;
   const Placement placement = policy_->Place({prefill, decode});
   a.prefill = prefill[placement.prefill].worker;
@@ -84,17 +58,17 @@ bool RouterCore::Place(Active& a, TimePoint now) {
   a.summary.prefill_worker = a.prefill;
   a.summary.decode_worker = a.decode.empty() ? a.prefill : a.decode;
   (a.decode.empty() ? metrics_.path_local : metrics_.path_disaggregated) += 1;
-  workers_[a.prefill].load += Load(a);
-  if (!a.decode.empty()) workers_[a.decode].load += Load(a), a.on_decode = true;
-  Assign assign{a.request, a.decode.empty() ? Route::kLocal : Route::kHandoff, a.decode.empty() ? PeerAddress() : workers_[a.decode].status.hello.peer};
+  workers_.AddLoad(a.prefill, Load(a));
+  if (!a.decode.empty()) workers_.AddLoad(a.decode, Load(a)), a.on_decode = true;
+  Assign assign{a.request, a.decode.empty() ? Route::kLocal : Route::kHandoff, a.decode.empty() ? PeerAddress() : workers_.peer(a.decode)};
   send_(a.prefill, std::move(assign));
   return true;
 }
 
 void RouterCore::Unload(Active& a) {
   if (!a.placed) return;
-  workers_[a.prefill].load -= Load(a);
-  if (!a.decode.empty()) workers_[a.decode].load -= Load(a);
+  workers_.AddLoad(a.prefill, -Load(a));
+  if (!a.decode.empty()) workers_.AddLoad(a.decode, -Load(a));
 }
 
 void RouterCore::End(Active& a, Status status, TimePoint now) {
@@ -202,32 +176,14 @@ void RouterCore::OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now) 
 }
 
 void RouterCore::OnMessage(const WorkerId& id, FromWorker message, TimePoint now) {
-  WorkerEntry& w = workers_[id];
-  if (message.hello) {
-    if (w.status.hello.incarnation != 0 && w.status.hello.incarnation != message.hello->incarnation) ++w.status.restarts;
-    w.status.hello = std::move(*message.hello);
-    w.status.role = w.status.hello.role;
-    w.status.state = WorkerState::kReady;
-  }
-  if (message.report) {
-    w.status.report = std::move(*message.report);
-    w.status.role = w.status.report.role;
-    FinishRoleWaiters(w, now);
-  }
+  workers_.Hear(id, message, now);
   for (TokenDelta& d : message.deltas) OnDelta(std::move(d), now);
   for (RequestEnded& e : message.ended) OnEnded(id, std::move(e), now);
   Tick(now);
 }
 
 void RouterCore::OnLost(const WorkerId& id, const Status& status, TimePoint now) {
-  WorkerEntry& w = workers_[id];
-  w.status.state = WorkerState::kLost;
-  w.status.error = std::string(status.message());
-  const WorkerReport& r = w.status.report;
-  dead_workers_.started += r.handoffs_started, dead_workers_.completed += r.handoffs_completed, dead_workers_.failed += r.handoffs_failed;
-  dead_workers_.recomputed += r.handoffs_recomputed;
-  dead_workers_.bytes += r.handoff_bytes, dead_workers_.bytes_resent += r.handoff_bytes_resent;
-  w.status.report = {};
+  workers_.Lose(id, status);
   std::vector<RequestId> hit;
   for (auto& [request, a] : active_)
     if ((a.on_prefill && a.prefill == id) || (a.on_decode && a.decode == id)) hit.push_back(request);
@@ -239,25 +195,9 @@ void RouterCore::OnLost(const WorkerId& id, const Status& status, TimePoint now)
   }
 }
 
-void RouterCore::FinishRoleWaiters(WorkerEntry& w, TimePoint now) {
-  std::vector<WorkerEntry::RoleWaiter> waiters = std::exchange(w.role_waiters, {});
-  for (auto& waiter : waiters) {
-    if (waiter.role == w.status.role) waiter.done(OkStatus());
-    else if (w.status.state == WorkerState::kLost) waiter.done(absl::UnavailableError(StrCat("worker ", w.status.hello.worker, " was lost before it took the role")));
-    else if (waiter.deadline <= now) waiter.done(absl::DeadlineExceededError(StrCat("worker ", w.status.hello.worker, " has not taken the role ", std::string(WorkerRoleName(waiter.role)), " in time; `status` shows what it does")));
-    else w.role_waiters.push_back(std::move(waiter));
-  }
-}
-
 void RouterCore::SetRole(const WorkerId& id, WorkerRole role, std::function<void(Status)> done, TimePoint now) {
-  const auto it = workers_.find(id);
-  if (it == workers_.end()) {
-    std::string known;
-    for (const auto& [worker, entry] : workers_) known += (known.empty() ? "" : ", ") + worker;
-    return done(absl::NotFoundError(StrCat("no worker '", id, "'; there are ", known)));
-  }
-  if (it->second.status.state != WorkerState::kReady) return done(absl::UnavailableError(StrCat("worker ", id, " is not ready")));
-  it->second.role_waiters.push_back({role, now + options_.role_wait_max, std::move(done)});
+  const Status status = workers_.AwaitRole(id, role, now + options_.role_wait_max, done);
+  if (!status.ok()) return done(status);
   send_(id, tokenworks::SetRole{role});
 }
 
@@ -276,7 +216,7 @@ void RouterCore::Tick(TimePoint now) {
     a.summary.retry_after_s = 1;
     End(a, std::move(status), now);
   }
-  for (auto& [id, w] : workers_) FinishRoleWaiters(w, now);
+  workers_.Tick(now);
 }
 
 void RouterCore::EndAll(const Status& status, TimePoint now) {
@@ -289,15 +229,8 @@ ClusterStatus RouterCore::Snapshot() const {
   s.context_length = ContextLimit();
   s.requests = books_;
   s.metrics = metrics_;
-  s.handoff = dead_workers_;
-  for (const auto& [id, w] : workers_) {
-    s.workers.push_back(w.status);
-    const WorkerReport& r = w.status.report;
-    s.handoff.started += r.handoffs_started, s.handoff.completed += r.handoffs_completed, s.handoff.failed += r.handoffs_failed;
-    s.handoff.recomputed += r.handoffs_recomputed;
-    s.handoff.bytes += r.handoff_bytes, s.handoff.bytes_resent += r.handoff_bytes_resent;
-  }
-  const bool prefill = !Ready(PrefillPhase()).empty(), decode = PrefillPhase() == Phase::kBoth || !Ready(Phase::kDecode).empty();
+  workers_.Fill(s);
+  const bool prefill = !workers_.Ready(PrefillPhase()).empty(), decode = PrefillPhase() == Phase::kBoth || !workers_.Ready(Phase::kDecode).empty();
   s.ready = prefill && decode;
   if (!s.ready) s.not_ready_reason = StrCat("no ready worker in the ", PrefillPhase() == Phase::kBoth ? "mixed" : prefill ? "decode" : "prefill", " pool");
   return s;

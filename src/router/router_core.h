@@ -12,6 +12,7 @@
 #include "router/generation_backend.h"
 #include "router/policy/placement_policy.h"
 #include "router/router_options.h"
+#include "router/worker_table.h"
 #include "tokenworks/token_sink.h"
 
 namespace tokenworks::router {
@@ -22,7 +23,7 @@ class RouterCore {
   using SendToWorker = std::function<void(const WorkerId&, ToWorker)>;
   RouterCore(RouterOptions options, std::unique_ptr<PlacementPolicy> policy, SendToWorker send) : options_(std::move(options)), policy_(std::move(policy)), send_(std::move(send)) {}
 
-  void AddWorker(const WorkerId& id, WorkerRole role);
+  void AddWorker(const WorkerId& id, WorkerRole role) { workers_.Add(id, role); }
   void Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now);
   void Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens, TimePoint now);
   void OnMessage(const WorkerId& id, FromWorker message, TimePoint now);
@@ -51,27 +52,10 @@ class RouterCore {
     TimePoint arrived, placed_at, first_at, last_at;
     RequestSummary summary;
   };
-  struct WorkerEntry {
-    WorkerStatus status;
-    int64_t load = 0;  // tokens of requests placed there
-    struct RoleWaiter {
-      WorkerRole role;
-      TimePoint deadline;
-      std::function<void(Status)> done;
-    };
-    std::vector<RoleWaiter> role_waiters;
-  };
-  enum class Phase : uint8_t { kPrefill, kDecode, kBoth };
-
-  static bool Serves(WorkerRole role, Phase phase);
-  std::vector<Candidate> Ready(Phase phase) const;
-  // A worker that is not ready now, but comes back in a role that serves the phase.
-  bool DueBack(Phase phase) const;
   Phase PrefillPhase() const { return options_.disaggregate == Disaggregate::kNever ? Phase::kBoth : Phase::kPrefill; }
   bool Place(Active& a, TimePoint now);
   // Why no worker takes this request; ok while one that does is due back.
   Status NoWorker(TimePoint waiting_since, TimePoint now) const;
-  void FinishRoleWaiters(WorkerEntry& w, TimePoint now);
   int ContextLimit() const;
   void OnDelta(TokenDelta delta, TimePoint now);
   void Append(Active& a, SequenceLog& s, TokenDelta delta, TimePoint now);
@@ -84,11 +68,10 @@ class RouterCore {
   const RouterOptions options_;
   const std::unique_ptr<PlacementPolicy> policy_;
   const SendToWorker send_;
-  std::map<WorkerId, WorkerEntry> workers_;
+  WorkerTable workers_;
   std::unordered_map<RequestId, Active> active_;
   RequestBooks books_;
   RouterMetrics metrics_;
-  HandoffTotals dead_workers_;  // counters of incarnations that are gone
 };
 
 }  // namespace tokenworks::router

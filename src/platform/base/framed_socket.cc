@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -11,6 +12,8 @@
 
 namespace tokenworks::base {
 namespace {
+
+constexpr size_t kSliceBytes = 1 << 20;
 
 StatusOr<sockaddr_un> Address(const std::string& path) {
   sockaddr_un address{};
@@ -35,9 +38,11 @@ bool ReadExactly(int socket, char* out, size_t size, UniqueFd* fd) {
     if (n <= 0) return false;
     for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
       if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-      int received;
-      std::memcpy(&received, CMSG_DATA(c), sizeof received);
-      *fd = UniqueFd(received);
+      for (const unsigned char* at = CMSG_DATA(c); at + sizeof(int) <= reinterpret_cast<unsigned char*>(c) + c->cmsg_len; at += sizeof(int)) {
+        int received;
+        std::memcpy(&received, at, sizeof received);
+        *fd = UniqueFd(received);
+      }
     }
     got += static_cast<size_t>(n);
   }
@@ -104,11 +109,18 @@ void FramedSocket::Read(State& state, const OnMessage& message, const OnClosed& 
     uint32_t size = 0;
     UniqueFd fd;
     if (!ReadExactly(state.fd.get(), reinterpret_cast<char*>(&size), sizeof size, &fd) || size > kMaxFrameBytes) break;
-    std::string bytes(size, 0);
-    if (!ReadExactly(state.fd.get(), bytes.data(), size, &fd)) break;
+    std::string bytes;
+    bool whole = true;
+    while (whole && bytes.size() < size) {  // a claimed length alone takes no memory
+      const size_t got = bytes.size();
+      bytes.resize(std::min<size_t>(size, got + kSliceBytes));
+      whole = ReadExactly(state.fd.get(), bytes.data() + got, bytes.size() - got, &fd);
+    }
+    if (!whole) break;
     message(std::move(bytes), std::move(fd));
     if (state.gone) return;
   }
+  shutdown(state.fd.get(), SHUT_RDWR);  // nobody reads any more: the peer's Send fails instead of waiting
   closed();
 }
 

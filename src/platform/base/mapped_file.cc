@@ -13,11 +13,13 @@
 namespace tokenworks::base {
 
 StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe without a writer must not wait
   if (!fd.valid()) {
-    const std::string message = "opening " + path + ": " + std::strerror(errno);
-    if (errno == ENOENT) return absl::NotFoundError(message);
-    return absl::PermissionDeniedError(message);
+    const int error = errno;
+    const std::string message = "opening " + path + ": " + std::strerror(error);
+    if (error == ENOENT || error == ENOTDIR) return absl::NotFoundError(message);
+    if (error == EACCES || error == EPERM) return absl::PermissionDeniedError(message);
+    return absl::InternalError(message);
   }
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return absl::InternalError("reading the size of " + path + ": " + std::strerror(errno));

@@ -95,6 +95,39 @@ TEST(FramedSocket, AnImpossibleLengthClosesAndReservesNothing) {
   const uint32_t size = kMaxFrameBytes + 1;
   p.Write(std::string(reinterpret_cast<const char*>(&size), sizeof size));
   EXPECT_EQ(p.inbox->Next(), "closed");
+  EXPECT_LT(send(p.raw.get(), "x", 1, MSG_NOSIGNAL), 0) << "a peer that goes on must not wait for a reader";
+}
+
+TEST(FramedSocket, DescriptorsBeyondOneAreNotKeptOpen) {
+  Pair p;
+  p.inbox->Start(*p.socket);
+  int pipes[2][2];
+  ASSERT_EQ(pipe(pipes[0]) + pipe(pipes[1]), 0);
+  const std::string frame = Frame("two");
+  iovec part{const_cast<char*>(frame.data()), frame.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  cmsghdr* c = CMSG_FIRSTHDR(&header);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(2 * sizeof(int));
+  const int fds[2] = {pipes[0][1], pipes[1][1]};
+  std::memcpy(CMSG_DATA(c), fds, sizeof fds);
+  ASSERT_GT(sendmsg(p.raw.get(), &header, 0), 0);
+  {
+    UniqueFd received;
+    EXPECT_EQ(p.inbox->Next(&received), "two");
+  }
+  for (auto& ends : pipes) {
+    close(ends[1]);
+    char byte;
+    EXPECT_EQ(read(ends[0], &byte, 1), 0) << "the write end is still open somewhere";
+    close(ends[0]);
+  }
 }
 
 TEST(FramedSocket, MessagesLargerThanTheKernelsBufferArriveWhole) {

@@ -2,6 +2,7 @@
 #include "platform/base/mapped_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -32,6 +33,13 @@ TEST(MappedFile, RefusesWhatIsNoFileAndNamesIt) {
     EXPECT_NE(std::string(status.message()).find(path), std::string::npos);
   }
   unlink(empty);
+}
+
+TEST(MappedFile, DoesNotWaitForAPipesWriter) {
+  const std::string path = "/tmp/tokenworks-pipe-" + std::to_string(getpid());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(MappedFile::Open(path).status().code(), StatusCode::kInvalidArgument);
+  unlink(path.c_str());
 }
 
 }  // namespace
