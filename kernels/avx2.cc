@@ -52,7 +52,8 @@ int32_t Sum8(__m256i v) {
 // Stores 32 int32 in int8 range as int8; returns their sum.
 int32_t Store32(int8_t* out, const __m256i* n) {
   const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(n[0], n[1]), _mm256_packs_epi32(n[2], n[3]));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                      _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
   return Sum8(_mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3])));
 }
 
@@ -83,7 +84,8 @@ void QuantizeRow(const float* x, int k, ActivationRow row) {
     row.d[b] = largest / 127.0f;
     if (low != nullptr) {
       const __m256 factor = _mm256_set1_ps(kWideFactor);
-      for (int i = 0; i < 4; ++i) n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(v[i], _mm256_cvtepi32_ps(n[i])), factor));
+      for (int i = 0; i < 4; ++i)
+        n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(v[i], _mm256_cvtepi32_ps(n[i])), factor));
       sum = sum * kWideFactor + Store32(low, n);
       row.d[b] *= 1.0f / kWideFactor;
     }
@@ -92,7 +94,8 @@ void QuantizeRow(const float* x, int k, ActivationRow row) {
   }
 }
 
-void MatmulFloat(const PackedMatrix& w, const float* x, size_t x_stride, int tokens, int first_group, int last_group, float* out, size_t stride) {
+void MatmulFloat(const PackedMatrix& w, const float* x, size_t x_stride, int tokens, int first_group, int last_group,
+                 float* out, size_t stride) {
   for (int g = first_group; g < last_group; ++g) {
     const float* columns = w.f32x8(g);
     const int rows = w.rows() - g * kRowGroup;
@@ -101,13 +104,15 @@ void MatmulFloat(const PackedMatrix& w, const float* x, size_t x_stride, int tok
       __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
       for (int c = 0; c < w.columns(); ++c) {
         const __m256 wv = _mm256_loadu_ps(columns + c * kRowGroup);
-        for (int j = 0; j < 4; ++j) acc[j] = _mm256_fmadd_ps(wv, _mm256_broadcast_ss(x + (t + j) * x_stride + c), acc[j]);
+        for (int j = 0; j < 4; ++j)
+          acc[j] = _mm256_fmadd_ps(wv, _mm256_broadcast_ss(x + (t + j) * x_stride + c), acc[j]);
       }
       for (int j = 0; j < 4; ++j) StoreRows(out + (t + j) * stride + g * kRowGroup, acc[j], rows);
     }
     for (; t < tokens; ++t) {
       __m256 acc = _mm256_setzero_ps();
-      for (int c = 0; c < w.columns(); ++c) acc = _mm256_fmadd_ps(_mm256_loadu_ps(columns + c * kRowGroup), _mm256_broadcast_ss(x + t * x_stride + c), acc);
+      for (int c = 0; c < w.columns(); ++c)
+        acc = _mm256_fmadd_ps(_mm256_loadu_ps(columns + c * kRowGroup), _mm256_broadcast_ss(x + t * x_stride + c), acc);
       StoreRows(out + t * stride + g * kRowGroup, acc, rows);
     }
   }
@@ -117,8 +122,10 @@ void Attend(const AttentionShape& s, const AttentionRow& first, int rows, int kv
   (Fits<Vector256>(s) ? AttendX86<Vector256> : ScalarKernels().attend)(s, first, rows, kv_head, scratch);
 }
 
-void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch) {
-  (Fits<Vector256>(s) ? AttendSegmentX86<Vector256> : ScalarKernels().attend_segment)(s, row, kv_head, segment, result, scratch);
+void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result,
+                   float* scratch) {
+  (Fits<Vector256>(s) ? AttendSegmentX86<Vector256> : ScalarKernels().attend_segment)(s, row, kv_head, segment, result,
+                                                                                      scratch);
 }
 
 void RmsNorm(const float* x, const float* g, int n, float epsilon, float* y) {
@@ -165,7 +172,8 @@ float LogSumExp(const float* x, int n) {
   for (int begin = 0; begin < n; begin += kLogSumExpShard) {
     const int end = begin + kLogSumExpShard < n ? begin + kLogSumExpShard : n;
     __m256 lanes = _mm256_setzero_ps();
-    for (int i = begin; i < end; i += 8) lanes = _mm256_add_ps(lanes, Ex2x8(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), mv), factor)));
+    for (int i = begin; i < end; i += 8)
+      lanes = _mm256_add_ps(lanes, Ex2x8(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), mv), factor)));
     total += Tree8(lanes);
   }
   return m + Log(total);
@@ -174,15 +182,19 @@ float LogSumExp(const float* x, int n) {
 void ExpMinus(const float* x, int n, float m, float* y) {
   const __m256 mv = _mm256_set1_ps(m), factor = _mm256_set1_ps(kLog2e);
   int i = 0;
-  for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, Ex2x8(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), mv), factor)));
+  for (; i + 8 <= n; i += 8)
+    _mm256_storeu_ps(y + i, Ex2x8(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), mv), factor)));
   ScalarKernels().exp_minus(x + i, n - i, m, y + i);
 }
 
 }  // namespace
 
 const KernelSet* Avx2Kernels() {
-  static constexpr KernelSet kSet{"avx2", QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, Attend, AttendSegment, CombineSegmentsX86, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;  // every CPU with AVX2 has F16C
+  static constexpr KernelSet kSet{
+      "avx2",  QuantizeRow, MatmulX86<Avx2Dot>, MatmulFloat, Attend, AttendSegment, CombineSegmentsX86, RmsNorm, Rope,
+      SiluMul, Add,         LogSumExp,          ExpMinus};
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    return nullptr;  // every CPU with AVX2 has F16C
   return &kSet;
 }
 

@@ -24,9 +24,14 @@ struct VnniDot {
     return _mm256_add_epi32(a, b);
   }
   static __m256i Unsigned4(const __m256i* n, const int8_t* q) { return Add4(_mm256_setzero_si256(), n, q); }
-  static __m256i Unsigned4Wide(const __m256i* n, const int8_t* q, const int8_t* low) { return Add4(_mm256_slli_epi32(Unsigned4(n, q), 7), n, low); }
+  static __m256i Unsigned4Wide(const __m256i* n, const int8_t* q, const int8_t* low) {
+    return Add4(_mm256_slli_epi32(Unsigned4(n, q), 7), n, low);
+  }
 
-  static __m256i Flipped(const int8_t* w) { return _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)), _mm256_set1_epi8(static_cast<char>(0x80))); }
+  static __m256i Flipped(const int8_t* w) {
+    return _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)),
+                            _mm256_set1_epi8(static_cast<char>(0x80)));
+  }
   static __m256i Signed8(const int8_t* w, const int8_t* q, int32_t sum) {
     __m256i a = _mm256_set1_epi32(-128 * sum), b = _mm256_setzero_si256();
     for (int v = 0; v < 8; v += 2) {
@@ -46,7 +51,8 @@ struct VnniDot {
   }
 };
 
-void Matmul(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group, int last_group, float* out, size_t stride) {
+void Matmul(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group, int last_group,
+            float* out, size_t stride) {
   (tokens == 1 ? MatmulX86<VnniDot> : MatmulAvx512)(w, x, first_token, tokens, first_group, last_group, out, stride);
 }
 
@@ -54,14 +60,17 @@ void Attend(const AttentionShape& s, const AttentionRow& first, int rows, int kv
   (Fits<Vector512>(s) ? AttendX86<Vector512> : Avx2Kernels()->attend)(s, first, rows, kv_head, scratch);
 }
 
-void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch) {
-  (Fits<Vector512>(s) ? AttendSegmentX86<Vector512> : Avx2Kernels()->attend_segment)(s, row, kv_head, segment, result, scratch);
+void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result,
+                   float* scratch) {
+  (Fits<Vector512>(s) ? AttendSegmentX86<Vector512> : Avx2Kernels()->attend_segment)(s, row, kv_head, segment, result,
+                                                                                     scratch);
 }
 
 }  // namespace
 
 const KernelSet* Avx512VnniKernels() {
-  if (Avx2Kernels() == nullptr || !__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512bw"))
+  if (Avx2Kernels() == nullptr || !__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512vl") ||
+      !__builtin_cpu_supports("avx512bw"))
     return nullptr;
   static const KernelSet kSet = [] {
     KernelSet set = *Avx2Kernels();

@@ -23,16 +23,17 @@ struct KernelSet {
   // x[k] -> one row of activations; k a multiple of 32.
   void (*quantize_row)(const float* x, int k, ActivationRow row);
   // out[t * stride + r] for tokens t and rows r of groups [first_group, last_group) (8 rows each, clipped to rows).
-  void (*matmul)(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group, int last_group,
-                 float* out, size_t stride);
+  void (*matmul)(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group,
+                 int last_group, float* out, size_t stride);
   // The same on float activations x[t * x_stride + k] for float weight forms.
-  void (*matmul_float)(const PackedMatrix& w, const float* x, size_t x_stride, int tokens, int first_group, int last_group,
-                       float* out, size_t stride);
+  void (*matmul_float)(const PackedMatrix& w, const float* x, size_t x_stride, int tokens, int first_group,
+                       int last_group, float* out, size_t stride);
   // `rows` neighbouring query rows of one sequence against one KV head: see attention.h.
   void (*attend)(const AttentionShape& shape, const AttentionRow& first, int rows, int kv_head, float* scratch);
   // One row in parts, which threads can share: every segment by itself into result[SegmentFloats], then in order into
   // out[query_heads][dim] of this KV head.
-  void (*attend_segment)(const AttentionShape& shape, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch);
+  void (*attend_segment)(const AttentionShape& shape, const AttentionRow& row, int kv_head, int segment, float* result,
+                         float* scratch);
   void (*combine_segments)(const AttentionShape& shape, const float* results, int segments, int kv_head, float* out);
   // y = x * g / sqrt(mean(x^2) + epsilon)
   void (*rms_norm)(const float* x, const float* g, int n, float epsilon, float* y);

@@ -46,7 +46,9 @@ void QuantizeRow(const float* x, int k, ActivationRow row) {
 }
 
 // The integer of column c of a token's row.
-int32_t Integer(const Activations& x, int t, int c) { return x.wide() ? kWideFactor * x.q(t)[c] + x.low(t)[c] : x.q(t)[c]; }
+int32_t Integer(const Activations& x, int t, int c) {
+  return x.wide() ? kWideFactor * x.q(t)[c] + x.low(t)[c] : x.q(t)[c];
+}
 
 float DotI4(const BlockI4x8* w, int r, const Activations& x, int t) {
   float acc = 0;
@@ -75,14 +77,17 @@ float DotI8(const BlockI8x8* w, int r, const Activations& x, int t) {
   return acc;
 }
 
-void Matmul(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group, int last_group, float* out, size_t stride) {
+void Matmul(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group, int last_group,
+            float* out, size_t stride) {
   for (int g = first_group; g < last_group; ++g)
     for (int t = 0; t < tokens; ++t)
       for (int r = 0; r < kRowGroup && g * kRowGroup + r < w.rows(); ++r)
-        out[t * stride + g * kRowGroup + r] = w.form() == WeightForm::kI4x8 ? DotI4(w.i4x8(g), r, x, first_token + t) : DotI8(w.i8x8(g), r, x, first_token + t);
+        out[t * stride + g * kRowGroup + r] = w.form() == WeightForm::kI4x8 ? DotI4(w.i4x8(g), r, x, first_token + t)
+                                                                            : DotI8(w.i8x8(g), r, x, first_token + t);
 }
 
-void MatmulFloat(const PackedMatrix& w, const float* x, size_t x_stride, int tokens, int first_group, int last_group, float* out, size_t stride) {
+void MatmulFloat(const PackedMatrix& w, const float* x, size_t x_stride, int tokens, int first_group, int last_group,
+                 float* out, size_t stride) {
   for (int g = first_group; g < last_group; ++g)
     for (int t = 0; t < tokens; ++t)
       for (int r = 0; r < kRowGroup && g * kRowGroup + r < w.rows(); ++r) {
@@ -104,13 +109,16 @@ float LoadKv(const std::byte* plane, size_t index, bool f32) {
 }
 
 // One query head over one segment: o[dim], then the maximum and the sum of the weights.
-void SegmentOfHead(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end, float* p, float* result) {
+void SegmentOfHead(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end,
+                   float* p, float* result) {
   float m = -std::numeric_limits<float>::infinity();
   for (int i = begin; i < end; ++i) {
     const std::byte* block = row.layer_base + row.blocks[i / kBlockTokens] * row.block_stride;
     float score = 0;
     for (int d = 0; d < s.dim; ++d)
-      score = std::fma(q[d], LoadKv(block, (static_cast<size_t>(kv_head) * s.dim + d) * kBlockTokens + i % kBlockTokens, s.f32), score);
+      score = std::fma(
+          q[d], LoadKv(block, (static_cast<size_t>(kv_head) * s.dim + d) * kBlockTokens + i % kBlockTokens, s.f32),
+          score);
     p[i - begin] = score;
     m = std::max(m, score);
   }
@@ -123,14 +131,18 @@ void SegmentOfHead(const AttentionShape& s, const AttentionRow& row, int kv_head
   for (int i = begin; i < end; ++i) {
     const std::byte* v = row.layer_base + row.blocks[i / kBlockTokens] * row.block_stride + s.k_bytes();
     for (int d = 0; d < s.dim; ++d)
-      result[d] = std::fma(p[i - begin], LoadKv(v, (static_cast<size_t>(kv_head) * kBlockTokens + i % kBlockTokens) * s.dim + d, s.f32), result[d]);
+      result[d] = std::fma(
+          p[i - begin], LoadKv(v, (static_cast<size_t>(kv_head) * kBlockTokens + i % kBlockTokens) * s.dim + d, s.f32),
+          result[d]);
   }
   result[s.dim] = m;
   result[s.dim + 1] = Tree8(lanes);
 }
 
-void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch) {
-  const int group = s.query_heads / s.kv_heads, begin = segment * kSegment, end = std::min(begin + kSegment, row.positions);
+void AttendSegment(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result,
+                   float* scratch) {
+  const int group = s.query_heads / s.kv_heads, begin = segment * kSegment,
+            end = std::min(begin + kSegment, row.positions);
   // 1/sqrt(dim) * log2(e), in double, rounded once.
   const float scale = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(s.dim)));
   float *p = scratch, *q = p + kSegment;
@@ -166,7 +178,8 @@ void Attend(const AttentionShape& s, const AttentionRow& first, int rows, int kv
     row.positions += r;
     const int segments = (row.positions + kSegment - 1) / kSegment;
     std::vector<float> results(static_cast<size_t>(segments) * SegmentFloats(s));
-    for (int g = 0; g < segments; ++g) AttendSegment(s, row, kv_head, g, results.data() + g * SegmentFloats(s), scratch);
+    for (int g = 0; g < segments; ++g)
+      AttendSegment(s, row, kv_head, g, results.data() + g * SegmentFloats(s), scratch);
     CombineSegments(s, results.data(), segments, kv_head, row.out);
   }
 }
@@ -207,7 +220,9 @@ void ExpMinus(const float* x, int n, float m, float* y) {
 }  // namespace
 
 const KernelSet& ScalarKernels() {
-  static constexpr KernelSet kSet{"scalar", QuantizeRow, Matmul, MatmulFloat, Attend, AttendSegment, CombineSegments, RmsNorm, Rope, SiluMul, Add, LogSumExp, ExpMinus};
+  static constexpr KernelSet kSet{"scalar",      QuantizeRow,     Matmul,  MatmulFloat, Attend,
+                                  AttendSegment, CombineSegments, RmsNorm, Rope,        SiluMul,
+                                  Add,           LogSumExp,       ExpMinus};
   return kSet;
 }
 

@@ -41,13 +41,15 @@ int main(int argc, char** argv) {
   auto reference = MakeDefaultModel(true, threads), fast = MakeDefaultModel(false, threads);
   nlohmann::json golden;
   std::ifstream("tests/golden/model/perplexity.json") >> golden;
-  if (ids.empty() || !reference.ok() || !fast.ok()) return std::fprintf(stderr, "the model or tests/golden/model/ cannot be read; run from the source root\n"), 1;
+  if (ids.empty() || !reference.ok() || !fast.ok())
+    return std::fprintf(stderr, "the model or tests/golden/model/ cannot be read; run from the source root\n"), 1;
   const int vocabulary = (*fast)->config().vocabulary;
   Fidelity fidelity;
   Surprise ours_f32, ours_fast;
   std::vector<float> kept(static_cast<size_t>(kWindow) * static_cast<size_t>(vocabulary));
   for (size_t begin = 0; begin + kWindow <= ids.size(); begin += kWindow) {
-    const std::vector<TokenId> window(ids.begin() + static_cast<long>(begin), ids.begin() + static_cast<long>(begin) + kWindow);
+    const std::vector<TokenId> window(ids.begin() + static_cast<long>(begin),
+                                      ids.begin() + static_cast<long>(begin) + kWindow);
     const auto next = [&](int i) { return window[static_cast<size_t>(i) + 1]; };
     Status status = ForEachLogits(**reference, window, kChunk, [&](int i, const float* logits) {
       std::copy(logits, logits + vocabulary, &kept[static_cast<size_t>(i) * static_cast<size_t>(vocabulary)]);

@@ -17,7 +17,9 @@ namespace {
 
 using namespace tokenworks;
 
-double Seconds(std::chrono::steady_clock::time_point since) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count(); }
+double Seconds(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
+}
 
 std::string CpuName() {
   std::ifstream in("/proc/cpuinfo");
@@ -78,6 +80,8 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 100; ++i) decode.push_back(1 / Step(e, 1, 128 + i, 1, 40));
   for (int s = 0; s < 1; ++s) Step(e, 8, 0, 128, 20);
   for (int i = 0; i < 50; ++i) batch8.push_back(8 / Step(e, 8, 128 + i, 1, 20));
-  std::printf("{\"cpu\": \"%s\", \"threads\": %d, \"prefill_512\": %.1f, \"decode_128\": %.1f, \"decode_2048\": %.1f, \"batch8_128\": %.1f}\n", CpuName().c_str(),
-              options.threads, Median(prefill), Median(decode), Median(deep), Median(batch8));
+  std::printf(
+      "{\"cpu\": \"%s\", \"threads\": %d, \"prefill_512\": %.1f, \"decode_128\": %.1f, \"decode_2048\": %.1f, "
+      "\"batch8_128\": %.1f}\n",
+      CpuName().c_str(), options.threads, Median(prefill), Median(decode), Median(deep), Median(batch8));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// gpu_bench STAGE [--json FILE]: info, correctness, ceilings, sweep or steps (the last two measure the ceilings first). Built for a GPU and for the host device, where
-// every stage runs on tiny shapes.
+// gpu_bench STAGE [--json FILE]: info, correctness, ceilings, sweep or steps (the last two measure the ceilings first).
+// Built for a GPU and for the host device, where every stage runs on tiny shapes.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -10,10 +10,14 @@
 
 #if defined(TW_BENCH_ON_HOST)
 constexpr bool kHost = true;
-static tokenworks::StatusOr<std::unique_ptr<tokenworks::device::Device>> OpenDevice() { return tokenworks::device::OpenHostDevice(); }
+static tokenworks::StatusOr<std::unique_ptr<tokenworks::device::Device>> OpenDevice() {
+  return tokenworks::device::OpenHostDevice();
+}
 #else
 constexpr bool kHost = false;
-static tokenworks::StatusOr<std::unique_ptr<tokenworks::device::Device>> OpenDevice() { return tokenworks::device::OpenCudaDevice(0); }
+static tokenworks::StatusOr<std::unique_ptr<tokenworks::device::Device>> OpenDevice() {
+  return tokenworks::device::OpenCudaDevice(0);
+}
 #endif
 
 namespace {
@@ -25,8 +29,11 @@ class LinePrinter final : public testing::EmptyTestEventListener {
   }
   void OnTestEnd(const testing::TestInfo& t) override {
     const testing::TestResult& r = *t.result();
-    std::printf("correct %-60s %10.1f us %s\n", (std::string(t.test_suite_name()) + "." + t.name()).c_str(), 1e3 * static_cast<double>(r.elapsed_time()),
-                r.Skipped() ? "SKIPPED" : r.Passed() ? "ok" : "WRONG");
+    std::printf("correct %-60s %10.1f us %s\n", (std::string(t.test_suite_name()) + "." + t.name()).c_str(),
+                1e3 * static_cast<double>(r.elapsed_time()),
+                r.Skipped()  ? "SKIPPED"
+                : r.Passed() ? "ok"
+                             : "WRONG");
     std::fflush(stdout);
   }
 };
@@ -55,7 +62,8 @@ int main(int argc, char** argv) {
     return 3;
   }
   const tokenworks::device::DeviceInfo& info = (*device)->info();
-  std::printf("%s: %s, %d SMs, %.1f GiB free, L2 %.0f MiB, driver %s, %s\n", stage.c_str(), info.name.c_str(), info.multiprocessors, static_cast<double>(info.free_bytes) / (1 << 30),
+  std::printf("%s: %s, %d SMs, %.1f GiB free, L2 %.0f MiB, driver %s, %s\n", stage.c_str(), info.name.c_str(),
+              info.multiprocessors, static_cast<double>(info.free_bytes) / (1 << 30),
               static_cast<double>(info.l2_bytes) / (1 << 20), info.driver.c_str(), info.matrix_library.c_str());
   std::fflush(stdout);
   if (stage == "info") return 0;

@@ -9,7 +9,8 @@
 
 namespace tokenworks::bench {
 
-Bench::Bench(device::Device& device, bool small, std::string json_path) : device_(device), small_(small), json_path_(std::move(json_path)) {
+Bench::Bench(device::Device& device, bool small, std::string json_path)
+    : device_(device), small_(small), json_path_(std::move(json_path)) {
   const auto stream = device_.CreateStream();
   Check(stream.status());
   stream_ = *stream;
@@ -91,9 +92,9 @@ void Bench::Report(Result r) {
     r.percent = 100 * std::max(by_bytes, by_flops);
   }
   all_ok_ &= r.ok;
-  std::printf("%-34s %-26s %10.1f us %8.1f GB/s %7.1f TFLOP/s %6.1f %% %s\n", r.name.c_str(), r.size.c_str(), r.microseconds,
-              r.microseconds > 0 ? r.bytes / r.microseconds / 1e3 : 0, r.microseconds > 0 ? r.flops / r.microseconds / 1e6 : 0, r.percent,
-              r.ok ? "ok" : "WRONG");
+  std::printf("%-34s %-26s %10.1f us %8.1f GB/s %7.1f TFLOP/s %6.1f %% %s\n", r.name.c_str(), r.size.c_str(),
+              r.microseconds, r.microseconds > 0 ? r.bytes / r.microseconds / 1e3 : 0,
+              r.microseconds > 0 ? r.flops / r.microseconds / 1e6 : 0, r.percent, r.ok ? "ok" : "WRONG");
   std::fflush(stdout);
   results_.push_back(std::move(r));
   WriteJson();
@@ -104,12 +105,18 @@ void Bench::WriteJson() const {
   std::FILE* f = std::fopen(json_path_.c_str(), "w");
   if (!f) return;
   const device::DeviceInfo& d = device_.info();
-  std::fprintf(f, "{\"device\": \"%s\", \"driver\": \"%s\", \"matrix_library\": \"%s\", \"read_GBps\": %.1f, \"copy_GBps\": %.1f, \"gemm_TFLOPs\": %.1f, \"results\": [",
-               d.name.c_str(), d.driver.c_str(), d.matrix_library.c_str(), ceilings_.read / 1e9, ceilings_.copy / 1e9, ceilings_.gemm / 1e12);
+  std::fprintf(f,
+               "{\"device\": \"%s\", \"driver\": \"%s\", \"matrix_library\": \"%s\", \"read_GBps\": %.1f, "
+               "\"copy_GBps\": %.1f, \"gemm_TFLOPs\": %.1f, \"results\": [",
+               d.name.c_str(), d.driver.c_str(), d.matrix_library.c_str(), ceilings_.read / 1e9, ceilings_.copy / 1e9,
+               ceilings_.gemm / 1e12);
   for (size_t i = 0; i < results_.size(); ++i) {
     const Result& r = results_[i];
-    std::fprintf(f, "%s\n  {\"name\": \"%s\", \"size\": \"%s\", \"us\": %.2f, \"bytes\": %.0f, \"flops\": %.0f, \"percent\": %.1f, \"ok\": %s}", i ? "," : "", r.name.c_str(),
-                 r.size.c_str(), r.microseconds, r.bytes, r.flops, r.percent, r.ok ? "true" : "false");
+    std::fprintf(f,
+                 "%s\n  {\"name\": \"%s\", \"size\": \"%s\", \"us\": %.2f, \"bytes\": %.0f, \"flops\": %.0f, "
+                 "\"percent\": %.1f, \"ok\": %s}",
+                 i ? "," : "", r.name.c_str(), r.size.c_str(), r.microseconds, r.bytes, r.flops, r.percent,
+                 r.ok ? "true" : "false");
   }
   std::fprintf(f, "\n]}\n");
   std::fclose(f);

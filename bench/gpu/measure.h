@@ -53,8 +53,8 @@ class Bench {
     return std::move(*b);
   }
 
-  // Median microseconds of one call of work(i): a graph of `inner` calls i = 0 .. inner - 1 (rotate buffers by i), three
-  // warm-ups, `repeats` timed replays.
+  // Median microseconds of one call of work(i): a graph of `inner` calls i = 0 .. inner - 1 (rotate buffers by i),
+  // three warm-ups, `repeats` timed replays.
   double Median(int inner, int repeats, const std::function<void(int)>& work);
   // Mean microseconds over at least `seconds` of uninterrupted replays: the figure under the power cap.
   double Sustained(double seconds, int inner, const std::function<void(int)>& work);

@@ -5,8 +5,6 @@
 #include <numeric>
 #include <random>
 
-#include "kernels/attention/decode_attention.h"
-#include "kernels/attention/prefill_attention.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/gemv/gemv.h"
 #include "kernels/kv_block_copy/kv_block_copy.h"
@@ -14,28 +12,12 @@
 #include "kernels/rope/rope_kv_write.h"
 #include "kernels/sampling/sample.h"
 #include "kernels/swiglu/swiglu.h"
-#include "measure.h"
+#include "sweep.h"
 
 namespace tokenworks::bench {
 namespace {
 
 using namespace kernels;
-
-constexpr int kHeads = 32, kKvHeads = 8, kDim = 128;
-
-std::string Size(int a, int b) { return std::to_string(a) + " x " + std::to_string(b); }
-
-// Copies of the inputs that together exceed twice the L2.
-int Copies(Bench& b, double bytes) {
-  return b.small() ? 1 : std::clamp(static_cast<int>(2.0 * b.device().info().l2_bytes / bytes) + 1, 2, 64);
-}
-
-std::vector<int32_t> Shuffled(int n) {
-  std::vector<int32_t> v(n);
-  std::iota(v.begin(), v.end(), 0);
-  std::shuffle(v.begin(), v.end(), std::mt19937(3));
-  return v;
-}
 
 void SweepGemv(Bench& b) {
   struct Shape {
@@ -45,69 +27,53 @@ void SweepGemv(Bench& b) {
   };
   const int k = b.small() ? 64 : 1;
   const LaunchContext context{b.stream().handle, true};
-  for (const Shape s : {Shape{"qkv", 6144, 4096, false}, {"o", 4096, 4096, false}, {"gate+up", 14336, 4096, true}, {"down", 4096, 14336, false}, {"head", 128256, 4096, false}}) {
+  for (const Shape s : {Shape{"qkv", 6144, 4096, false},
+                        {"o", 4096, 4096, false},
+                        {"gate+up", 14336, 4096, true},
+                        {"down", 4096, 14336, false},
+                        {"head", 128256, 4096, false}}) {
     const int outputs = s.outputs / k, inputs = s.inputs / k, weight_rows = outputs * (s.swiglu ? 2 : 1);
     const size_t weights = size_t(weight_rows) * inputs;
     const int copies = Copies(b, 2.0 * weights);
-    const auto w = b.RandomBf16(weights * copies, 0.05f), x = b.RandomBf16(size_t(16) * inputs), y = b.Allocate<Bf16>(size_t(16) * weight_rows);
+    const auto w = b.RandomBf16(weights * copies, 0.05f), x = b.RandomBf16(size_t(16) * inputs),
+               y = b.Allocate<Bf16>(size_t(16) * weight_rows);
     const double bytes = 2.0 * weights;
     for (const int rows : {1, 2}) {
       const auto run = [&](int i) {
-        Gemv(context, {.weight = w.data() + weights * (i % copies), .x = x.data(), .swiglu = s.swiglu, .y = y.data(), .rows = rows, .outputs = outputs, .inputs = inputs, .multiprocessors = b.device().info().multiprocessors});
+        Gemv(context, {.weight = w.data() + weights * (i % copies),
+                       .x = x.data(),
+                       .swiglu = s.swiglu,
+                       .y = y.data(),
+                       .rows = rows,
+                       .outputs = outputs,
+                       .inputs = inputs,
+                       .multiprocessors = b.device().info().multiprocessors});
       };
       const double us = b.Median(20, 20, run);
-      b.Report({.name = std::string("gemv ") + s.name, .size = Size(rows, outputs) + " x " + std::to_string(inputs), .microseconds = us, .bytes = bytes, .flops = 2.0 * rows * weights, .ok = b.Finite(y, size_t(rows) * outputs)});
+      b.Report({.name = std::string("gemv ") + s.name,
+                .size = Size(rows, outputs) + " x " + std::to_string(inputs),
+                .microseconds = us,
+                .bytes = bytes,
+                .flops = 2.0 * rows * weights,
+                .ok = b.Finite(y, size_t(rows) * outputs)});
     }
     for (const int rows : {1, 16}) {
-      const auto args = [&](int i) { return device::GemmArgs{.x = x.data(), .weight = w.data() + weights * (i % copies), .y = y.data(), .rows = rows, .outputs = weight_rows, .inputs = inputs}; };
+      const auto args = [&](int i) {
+        return device::GemmArgs{.x = x.data(),
+                                .weight = w.data() + weights * (i % copies),
+                                .y = y.data(),
+                                .rows = rows,
+                                .outputs = weight_rows,
+                                .inputs = inputs};
+      };
       b.Check(b.device().TuneGemm(args(0), 8, b.stream()));
       const double us = b.Median(20, 20, [&](int i) { b.Check(b.device().Gemm(args(i), b.stream())); });
-      b.Report({.name = std::string("cublaslt ") + s.name, .size = Size(rows, weight_rows) + " x " + std::to_string(inputs), .microseconds = us, .bytes = bytes, .flops = 2.0 * rows * weights});
+      b.Report({.name = std::string("cublaslt ") + s.name,
+                .size = Size(rows, weight_rows) + " x " + std::to_string(inputs),
+                .microseconds = us,
+                .bytes = bytes,
+                .flops = 2.0 * rows * weights});
     }
-  }
-}
-
-void SweepDecode(Bench& b) {
-  struct Shape {
-    int rows, context;
-  };
-  const LaunchContext context{b.stream().handle};
-  for (const Shape s : {Shape{1, 2048}, {16, 2048}, {32, 2048}, {32, 4096}, {64, 2048}, {64, 4096}, {1, 65536}}) {
-    const int tokens = b.small() ? 40 : s.context, rows = b.small() ? 2 : s.rows, stride = (tokens + 15) / 16;
-    const double bytes = double(rows) * tokens * 2 * kKvHeads * kDim * 2;
-    const int layers = Copies(b, bytes);  // of one pool: KV of another layer each time
-    const auto pool = b.RandomBf16(size_t(rows) * stride * layers * 2 * kKvHeads * 16 * kDim), q = b.RandomBf16(size_t(rows) * kHeads * kDim), out = b.Allocate<Bf16>(q.size());
-    const auto table = b.Upload(Shuffled(rows * stride));
-    const auto lengths = b.Upload(std::vector<int32_t>(rows, tokens));
-    DecodeAttentionArgs a{.query = q.data(), .tables = {table.data(), stride}, .context = lengths.data(), .out = out.data(), .rows = rows, .query_heads = kHeads, .kv_heads = kKvHeads,
-                          .dim = kDim, .splits = DecodeSplits(rows, kKvHeads, tokens, b.device().info().multiprocessors), .scale = 0.0884f};
-    const int chosen = a.splits;
-    const auto partial = b.Allocate<float>(size_t(rows) * kHeads * kMaxDecodeSplits * (kDim + 1));
-    a.partial = partial.data();
-    std::vector<int> splits = {chosen};
-    if (rows >= 16 && !b.small()) splits = {chosen, 2 * chosen, 4 * chosen};
-    for (const int n : splits) {
-      a.splits = n;
-      const double us = b.Median(std::max(layers, 8), 20, [&](int i) {
-        a.kv = LayerOfPool(pool.data(), i % layers, layers, kKvHeads, kDim);
-        DecodeAttention(context, a);
-      });
-      b.Report({.name = "decode attention, splits " + std::to_string(n), .size = Size(rows, tokens), .microseconds = us, .bytes = bytes, .ok = b.Finite(out, out.size())});
-    }
-  }
-}
-
-void SweepPrefill(Bench& b) {
-  const LaunchContext context{b.stream().handle};
-  for (const int full : {512, 2048, 4096, 8192}) {
-    const int rows = b.small() ? 40 : full, stride = (rows + 15) / 16;
-    const auto pool = b.RandomBf16(size_t(stride) * 2 * kKvHeads * 16 * kDim), q = b.RandomBf16(size_t(rows) * kHeads * kDim), out = b.Allocate<Bf16>(q.size());
-    const auto table = b.Upload(Shuffled(stride));
-    const auto first_row = b.Upload(std::vector<int32_t>{0, rows}), length = b.Upload(std::vector<int32_t>{rows});
-    const PrefillAttentionArgs a{.query = q.data(), .kv = LayerOfPool(pool.data(), 0, 1, kKvHeads, kDim), .tables = {table.data(), stride}, .first_row = first_row.data(), .context = length.data(),
-                                 .out = out.data(), .sequences = 1, .max_rows = rows, .query_heads = kHeads, .kv_heads = kKvHeads, .dim = kDim, .scale = 0.0884f};
-    const double us = b.Median(4, 20, [&](int) { PrefillAttention(context, a); });
-    b.Report({.name = "prefill attention, causal", .size = std::to_string(rows) + " rows", .microseconds = us, .flops = 2.0 * kHeads * kDim * double(rows) * (rows + 1), .ok = b.Finite(out, out.size())});
   }
 }
 
@@ -116,27 +82,62 @@ void SweepRows(Bench& b) {
   const int hidden = 4096, ff = 14336;
   for (const int rows : {1, 16, 2048}) {
     if (b.small() && rows > 1) break;
-    const auto wide = b.RandomBf16(size_t(rows) * 2 * ff, 1), narrow = b.RandomBf16(size_t(rows) * hidden), delta = b.RandomBf16(size_t(rows) * hidden), out = b.Allocate<Bf16>(size_t(rows) * ff);
+    const auto wide = b.RandomBf16(size_t(rows) * 2 * ff, 1), narrow = b.RandomBf16(size_t(rows) * hidden),
+               delta = b.RandomBf16(size_t(rows) * hidden), out = b.Allocate<Bf16>(size_t(rows) * ff);
     const auto gain = b.Upload(std::vector<float>(hidden, 1.0f));
-    double us = b.Median(20, 20, [&](int) { AddRmsNorm(context, {.residual = narrow.data(), .delta = delta.data(), .gain = gain.data(), .out = out.data(), .rows = rows, .width = hidden}); });
+    double us = b.Median(20, 20, [&](int) {
+      AddRmsNorm(context, {.residual = narrow.data(),
+                           .delta = delta.data(),
+                           .gain = gain.data(),
+                           .out = out.data(),
+                           .rows = rows,
+                           .width = hidden});
+    });
     b.Report({.name = "add + rms norm", .size = Size(rows, hidden), .microseconds = us, .bytes = 8.0 * rows * hidden});
-    us = b.Median(20, 20, [&](int) { SwiGlu(context, {.gate_up = wide.data(), .out = out.data(), .rows = rows, .width = ff}); });
-    b.Report({.name = "swiglu", .size = Size(rows, ff), .microseconds = us, .bytes = 6.0 * rows * ff, .ok = b.Finite(out, out.size())});
+    us = b.Median(
+        20, 20, [&](int) { SwiGlu(context, {.gate_up = wide.data(), .out = out.data(), .rows = rows, .width = ff}); });
+    b.Report({.name = "swiglu",
+              .size = Size(rows, ff),
+              .microseconds = us,
+              .bytes = 6.0 * rows * ff,
+              .ok = b.Finite(out, out.size())});
     const auto tokens = b.Upload(std::vector<int32_t>(rows, 0));
-    us = b.Median(20, 20, [&](int) { GatherEmbedding(context, {.table = narrow.data(), .tokens = tokens.data(), .out = out.data(), .rows = rows, .width = hidden, .vocabulary = rows}); });
+    us = b.Median(20, 20, [&](int) {
+      GatherEmbedding(context, {.table = narrow.data(),
+                                .tokens = tokens.data(),
+                                .out = out.data(),
+                                .rows = rows,
+                                .width = hidden,
+                                .vocabulary = rows});
+    });
     b.Report({.name = "embedding", .size = Size(rows, hidden), .microseconds = us, .bytes = 4.0 * rows * hidden});
     std::vector<double> frequency(kDim / 2);
     for (int i = 0; i < kDim / 2; ++i) frequency[i] = std::pow(500000.0, -2.0 * i / kDim);
     std::vector<int32_t> position(rows);
     std::iota(position.begin(), position.end(), 0);
     const auto d_frequency = b.Upload(frequency);
-    const auto d_position = b.Upload(position), sequence = b.Upload(std::vector<int32_t>(rows, 0)), table = b.Upload(Shuffled(rows / 16 + 1));
-    const auto pool = b.Allocate<Bf16>(size_t(rows / 16 + 1) * 2 * kKvHeads * 16 * kDim), query = b.Allocate<Bf16>(size_t(rows) * kHeads * kDim);
+    const auto d_position = b.Upload(position), sequence = b.Upload(std::vector<int32_t>(rows, 0)),
+               table = b.Upload(Shuffled(rows / 16 + 1));
+    const auto pool = b.Allocate<Bf16>(size_t(rows / 16 + 1) * 2 * kKvHeads * 16 * kDim),
+               query = b.Allocate<Bf16>(size_t(rows) * kHeads * kDim);
     us = b.Median(20, 20, [&](int) {
-      RopeKvWrite(context, {.qkv = wide.data(), .query = query.data(), .kv = LayerOfPool(pool.data(), 0, 1, kKvHeads, kDim), .tables = {table.data(), rows / 16 + 1}, .sequence = sequence.data(),
-                            .position = d_position.data(), .frequency = d_frequency.data(), .rows = rows, .query_heads = kHeads, .kv_heads = kKvHeads, .dim = kDim});
+      RopeKvWrite(context, {.qkv = wide.data(),
+                            .query = query.data(),
+                            .kv = LayerOfPool(pool.data(), 0, 1, kKvHeads, kDim),
+                            .tables = {table.data(), rows / 16 + 1},
+                            .sequence = sequence.data(),
+                            .position = d_position.data(),
+                            .frequency = d_frequency.data(),
+                            .rows = rows,
+                            .query_heads = kHeads,
+                            .kv_heads = kKvHeads,
+                            .dim = kDim});
     });
-    b.Report({.name = "rope + kv write", .size = Size(rows, 48 * kDim), .microseconds = us, .bytes = 4.0 * rows * 48 * kDim, .ok = b.Finite(query, query.size())});
+    b.Report({.name = "rope + kv write",
+              .size = Size(rows, 48 * kDim),
+              .microseconds = us,
+              .bytes = 4.0 * rows * 48 * kDim,
+              .ok = b.Finite(query, query.size())});
   }
 }
 
@@ -156,15 +157,31 @@ void SweepSampling(Bench& b) {
       const char* name;
       SamplingRow row;
     };
-    for (const Kind kind : {Kind{"greedy", {.temperature = 0}}, {"plain", {}}, {"top-p 0.9", {.top_p = 0.9f}}, {"top-k 50, top-p 0.9", {.top_k = 50, .top_p = 0.9f}}, {"greedy, 20 logprobs", {.temperature = 0, .logprobs = 20}}}) {
+    for (const Kind kind : {Kind{"greedy", {.temperature = 0}},
+                            {"plain", {}},
+                            {"top-p 0.9", {.top_p = 0.9f}},
+                            {"top-k 50, top-p 0.9", {.top_k = 50, .top_p = 0.9f}},
+                            {"greedy, 20 logprobs", {.temperature = 0, .logprobs = 20}}}) {
       const auto d_rows = b.Upload(std::vector<SamplingRow>(rows, kind.row));
       const double us = b.Median(8, 20, [&](int) {
-        Sample(context, {.logits = d_logits.data(), .row = d_rows.data(), .token = token.data(), .logprob = logprob.data(), .top_token = top_token.data(), .top_logprob = top_logprob.data(), .rows = rows, .vocabulary = vocabulary, .stride = vocabulary});
+        Sample(context, {.logits = d_logits.data(),
+                         .row = d_rows.data(),
+                         .token = token.data(),
+                         .logprob = logprob.data(),
+                         .top_token = top_token.data(),
+                         .top_logprob = top_logprob.data(),
+                         .rows = rows,
+                         .vocabulary = vocabulary,
+                         .stride = vocabulary});
       });
       std::vector<int32_t> drawn(rows);
       b.Check(token.Download(drawn, b.stream()));
       const bool ok = std::all_of(drawn.begin(), drawn.end(), [&](int t) { return t >= 0 && t < vocabulary; });
-      b.Report({.name = std::string("sample ") + kind.name, .size = Size(rows, vocabulary), .microseconds = us, .bytes = 4.0 * rows * vocabulary, .ok = ok});
+      b.Report({.name = std::string("sample ") + kind.name,
+                .size = Size(rows, vocabulary),
+                .microseconds = us,
+                .bytes = 4.0 * rows * vocabulary,
+                .ok = ok});
     }
   }
 }
@@ -176,12 +193,24 @@ void SweepCopies(Bench& b) {
   auto pool = b.RandomBf16(size_t(blocks) * block_bytes / 2), message = b.RandomBf16(size_t(blocks) * run / 2);
   const auto order = b.Upload(Shuffled(blocks));
   for (const int ctas : {8, 16, 132}) {
-    const KvBlockCopyArgs a{.pool = reinterpret_cast<unsigned char*>(pool.data()), .message = reinterpret_cast<unsigned char*>(message.data()), .blocks = order.data(), .count = blocks,
-                            .block_bytes = block_bytes, .offset_bytes = run, .run_bytes = run, .ctas = ctas};
+    const KvBlockCopyArgs a{.pool = reinterpret_cast<unsigned char*>(pool.data()),
+                            .message = reinterpret_cast<unsigned char*>(message.data()),
+                            .blocks = order.data(),
+                            .count = blocks,
+                            .block_bytes = block_bytes,
+                            .offset_bytes = run,
+                            .run_bytes = run,
+                            .ctas = ctas};
     double us = b.Median(4, 20, [&](int) { PackKvBlocks(context, a); });
-    b.Report({.name = "kv pack", .size = std::to_string(ctas) + " thread blocks", .microseconds = us, .bytes = 2.0 * blocks * run});
+    b.Report({.name = "kv pack",
+              .size = std::to_string(ctas) + " thread blocks",
+              .microseconds = us,
+              .bytes = 2.0 * blocks * run});
     us = b.Median(4, 20, [&](int) { UnpackKvBlocks(context, a); });
-    b.Report({.name = "kv unpack", .size = std::to_string(ctas) + " thread blocks", .microseconds = us, .bytes = 2.0 * blocks * run});
+    b.Report({.name = "kv unpack",
+              .size = std::to_string(ctas) + " thread blocks",
+              .microseconds = us,
+              .bytes = 2.0 * blocks * run});
   }
 }
 

@@ -48,7 +48,11 @@ __attribute__((target("avx2"))) void ReadAll(const std::byte* p, size_t bytes) {
 
 // Twelve independent chains of one instruction, enough to hide its latency; the loops hold nothing else.
 __attribute__((target("avx512vnni,avx512f"))) void DotsVnni() {
-  __m512i x = _mm512_set1_epi8(3), y = _mm512_set1_epi8(5), a0 = _mm512_setzero_si512(), a1 = _mm512_setzero_si512(), a2 = _mm512_setzero_si512(), a3 = _mm512_setzero_si512(), a4 = _mm512_setzero_si512(), a5 = _mm512_setzero_si512(), a6 = _mm512_setzero_si512(), a7 = _mm512_setzero_si512(), a8 = _mm512_setzero_si512(), a9 = _mm512_setzero_si512(), a10 = _mm512_setzero_si512(), a11 = _mm512_setzero_si512();
+  __m512i x = _mm512_set1_epi8(3), y = _mm512_set1_epi8(5), a0 = _mm512_setzero_si512(), a1 = _mm512_setzero_si512(),
+          a2 = _mm512_setzero_si512(), a3 = _mm512_setzero_si512(), a4 = _mm512_setzero_si512(),
+          a5 = _mm512_setzero_si512(), a6 = _mm512_setzero_si512(), a7 = _mm512_setzero_si512(),
+          a8 = _mm512_setzero_si512(), a9 = _mm512_setzero_si512(), a10 = _mm512_setzero_si512(),
+          a11 = _mm512_setzero_si512();
   for (int i = 0; i < kLoops; ++i)
     asm volatile(
         "vpdpbusd %13, %12, %0\n\t"
@@ -63,12 +67,17 @@ __attribute__((target("avx512vnni,avx512f"))) void DotsVnni() {
         "vpdpbusd %13, %12, %9\n\t"
         "vpdpbusd %13, %12, %10\n\t"
         "vpdpbusd %13, %12, %11\n\t"
-        : "+v"(a0), "+v"(a1), "+v"(a2), "+v"(a3), "+v"(a4), "+v"(a5), "+v"(a6), "+v"(a7), "+v"(a8), "+v"(a9), "+v"(a10), "+v"(a11)
+        : "+v"(a0), "+v"(a1), "+v"(a2), "+v"(a3), "+v"(a4), "+v"(a5), "+v"(a6), "+v"(a7), "+v"(a8), "+v"(a9), "+v"(a10),
+          "+v"(a11)
         : "v"(x), "v"(y));
 }
 // vpmaddubsw and the 16-bit add that every use of it needs.
 __attribute__((target("avx2"))) void DotsMaddubs() {
-  __m256i x = _mm256_set1_epi8(3), y = _mm256_set1_epi8(5), a0 = _mm256_setzero_si256(), a1 = _mm256_setzero_si256(), a2 = _mm256_setzero_si256(), a3 = _mm256_setzero_si256(), a4 = _mm256_setzero_si256(), a5 = _mm256_setzero_si256(), a6 = _mm256_setzero_si256(), a7 = _mm256_setzero_si256(), a8 = _mm256_setzero_si256(), a9 = _mm256_setzero_si256(), a10 = _mm256_setzero_si256(), a11 = _mm256_setzero_si256();
+  __m256i x = _mm256_set1_epi8(3), y = _mm256_set1_epi8(5), a0 = _mm256_setzero_si256(), a1 = _mm256_setzero_si256(),
+          a2 = _mm256_setzero_si256(), a3 = _mm256_setzero_si256(), a4 = _mm256_setzero_si256(),
+          a5 = _mm256_setzero_si256(), a6 = _mm256_setzero_si256(), a7 = _mm256_setzero_si256(),
+          a8 = _mm256_setzero_si256(), a9 = _mm256_setzero_si256(), a10 = _mm256_setzero_si256(),
+          a11 = _mm256_setzero_si256();
   for (int i = 0; i < kLoops; ++i)
     asm volatile(
         "vpmaddubsw %13, %12, %%ymm14\n\tvpaddw %%ymm14, %0, %0\n\t"
@@ -83,12 +92,16 @@ __attribute__((target("avx2"))) void DotsMaddubs() {
         "vpmaddubsw %13, %12, %%ymm15\n\tvpaddw %%ymm15, %9, %9\n\t"
         "vpmaddubsw %13, %12, %%ymm14\n\tvpaddw %%ymm14, %10, %10\n\t"
         "vpmaddubsw %13, %12, %%ymm15\n\tvpaddw %%ymm15, %11, %11\n\t"
-        : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), "+x"(a7), "+x"(a8), "+x"(a9), "+x"(a10), "+x"(a11)
+        : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), "+x"(a7), "+x"(a8), "+x"(a9), "+x"(a10),
+          "+x"(a11)
         : "x"(x), "x"(y)
         : "ymm14", "ymm15");
 }
 __attribute__((target("avx512f"))) void Fmas512() {
-  __m512 x = _mm512_set1_ps(1.0f), y = _mm512_set1_ps(0.5f), a0 = _mm512_setzero_ps(), a1 = _mm512_setzero_ps(), a2 = _mm512_setzero_ps(), a3 = _mm512_setzero_ps(), a4 = _mm512_setzero_ps(), a5 = _mm512_setzero_ps(), a6 = _mm512_setzero_ps(), a7 = _mm512_setzero_ps(), a8 = _mm512_setzero_ps(), a9 = _mm512_setzero_ps(), a10 = _mm512_setzero_ps(), a11 = _mm512_setzero_ps();
+  __m512 x = _mm512_set1_ps(1.0f), y = _mm512_set1_ps(0.5f), a0 = _mm512_setzero_ps(), a1 = _mm512_setzero_ps(),
+         a2 = _mm512_setzero_ps(), a3 = _mm512_setzero_ps(), a4 = _mm512_setzero_ps(), a5 = _mm512_setzero_ps(),
+         a6 = _mm512_setzero_ps(), a7 = _mm512_setzero_ps(), a8 = _mm512_setzero_ps(), a9 = _mm512_setzero_ps(),
+         a10 = _mm512_setzero_ps(), a11 = _mm512_setzero_ps();
   for (int i = 0; i < kLoops; ++i)
     asm volatile(
         "vfmadd231ps %13, %12, %0\n\t"
@@ -103,11 +116,15 @@ __attribute__((target("avx512f"))) void Fmas512() {
         "vfmadd231ps %13, %12, %9\n\t"
         "vfmadd231ps %13, %12, %10\n\t"
         "vfmadd231ps %13, %12, %11\n\t"
-        : "+v"(a0), "+v"(a1), "+v"(a2), "+v"(a3), "+v"(a4), "+v"(a5), "+v"(a6), "+v"(a7), "+v"(a8), "+v"(a9), "+v"(a10), "+v"(a11)
+        : "+v"(a0), "+v"(a1), "+v"(a2), "+v"(a3), "+v"(a4), "+v"(a5), "+v"(a6), "+v"(a7), "+v"(a8), "+v"(a9), "+v"(a10),
+          "+v"(a11)
         : "v"(x), "v"(y));
 }
 __attribute__((target("avx2,fma"))) void Fmas() {
-  __m256 x = _mm256_set1_ps(1.0f), y = _mm256_set1_ps(0.5f), a0 = _mm256_setzero_ps(), a1 = _mm256_setzero_ps(), a2 = _mm256_setzero_ps(), a3 = _mm256_setzero_ps(), a4 = _mm256_setzero_ps(), a5 = _mm256_setzero_ps(), a6 = _mm256_setzero_ps(), a7 = _mm256_setzero_ps(), a8 = _mm256_setzero_ps(), a9 = _mm256_setzero_ps(), a10 = _mm256_setzero_ps(), a11 = _mm256_setzero_ps();
+  __m256 x = _mm256_set1_ps(1.0f), y = _mm256_set1_ps(0.5f), a0 = _mm256_setzero_ps(), a1 = _mm256_setzero_ps(),
+         a2 = _mm256_setzero_ps(), a3 = _mm256_setzero_ps(), a4 = _mm256_setzero_ps(), a5 = _mm256_setzero_ps(),
+         a6 = _mm256_setzero_ps(), a7 = _mm256_setzero_ps(), a8 = _mm256_setzero_ps(), a9 = _mm256_setzero_ps(),
+         a10 = _mm256_setzero_ps(), a11 = _mm256_setzero_ps();
   for (int i = 0; i < kLoops; ++i)
     asm volatile(
         "vfmadd231ps %13, %12, %0\n\t"
@@ -122,7 +139,8 @@ __attribute__((target("avx2,fma"))) void Fmas() {
         "vfmadd231ps %13, %12, %9\n\t"
         "vfmadd231ps %13, %12, %10\n\t"
         "vfmadd231ps %13, %12, %11\n\t"
-        : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), "+x"(a7), "+x"(a8), "+x"(a9), "+x"(a10), "+x"(a11)
+        : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), "+x"(a7), "+x"(a8), "+x"(a9), "+x"(a10),
+          "+x"(a11)
         : "x"(x), "x"(y));
 }
 
@@ -157,7 +175,8 @@ Ceilings MeasureCeilings(int threads) {
   std::byte* memory = static_cast<std::byte*>(std::aligned_alloc(4096, kReadBytes + 4096));
   std::memset(memory, 1, kReadBytes + 4096);
   const size_t share = kReadBytes / static_cast<size_t>(threads) / 128 * 128;
-  c.read_gb_per_s = static_cast<double>(share) * threads / Best(threads, [&](int m) { ReadAll(memory + share * static_cast<size_t>(m), share); }) / 1e9;
+  c.read_gb_per_s = static_cast<double>(share) * threads /
+                    Best(threads, [&](int m) { ReadAll(memory + share * static_cast<size_t>(m), share); }) / 1e9;
   std::free(memory);
   const bool vnni = kernels::Avx512VnniKernels() != nullptr;
   const double lanes = 1e-9 * kChains * kLoops * threads;

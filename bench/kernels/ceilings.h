@@ -8,12 +8,12 @@
 namespace tokenworks::bench {
 
 struct Ceilings {
-  std::string cpu;              // family, model and name from /proc/cpuinfo
+  std::string cpu;  // family, model and name from /proc/cpuinfo
   int threads = 0;
-  double read_gb_per_s = 0;     // of memory larger than every cache, all threads
-  double int8_gop_per_s = 0;    // multiply and add counted apart; the best integer dot that the kernels may use here
-  std::string int8_instruction; // what it was
-  double float_gflop_per_s = 0; // FMA, of the widest vectors that the kernels may use here
+  double read_gb_per_s = 0;      // of memory larger than every cache, all threads
+  double int8_gop_per_s = 0;     // multiply and add counted apart; the best integer dot that the kernels may use here
+  std::string int8_instruction;  // what it was
+  double float_gflop_per_s = 0;  // FMA, of the widest vectors that the kernels may use here
 };
 
 Ceilings MeasureCeilings(int threads);

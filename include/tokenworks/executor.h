@@ -27,10 +27,10 @@ struct ExecutorInfo {
   int context_length = 0;
   std::vector<TokenId> end_tokens;  // the model's own
   KvLayout kv_layout;
-  int kv_blocks = 0;          // size of the pool that the executor has allocated
-  int layer_group_layers = 1; // layers per LayerGroupDone
-  int layer_groups = 1;       // ceil(layers / layer_group_layers)
-  int depth = 1;              // plans that may be submitted before the first is collected
+  int kv_blocks = 0;           // size of the pool that the executor has allocated
+  int layer_group_layers = 1;  // layers per LayerGroupDone
+  int layer_groups = 1;        // ceil(layers / layer_group_layers)
+  int depth = 1;               // plans that may be submitted before the first is collected
 };
 
 // A sequence as the executor's sampler knows it, opened before its first sample and closed after its last.
@@ -62,7 +62,7 @@ struct BlockCopy {
 
 struct StepPlan {
   uint64_t id = 0;
-  std::vector<SequenceId> ends;      // closed before anything else; their last sample was in an earlier plan
+  std::vector<SequenceId> ends;  // closed before anything else; their last sample was in an earlier plan
   std::vector<SequenceStart> starts;
   std::vector<BlockCopy> copies;
   std::vector<StepItem> items;

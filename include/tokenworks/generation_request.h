@@ -26,7 +26,7 @@ struct GenerationRequest {
   std::string tenant;
   std::string cache_salt;  // seeds the block keys
   std::string session;
-  int priority = 0;        // lower is served first
+  int priority = 0;  // lower is served first
   TimePoint deadline = TimePoint::max();
   std::string trace_parent;  // W3C trace context
 

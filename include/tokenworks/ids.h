@@ -10,7 +10,7 @@
 namespace tokenworks {
 
 using TokenId = int32_t;
-using BlockId = int32_t;  // index into one worker's KV pool
+using BlockId = int32_t;       // index into one worker's KV pool
 using WorkerId = std::string;  // "prefill-0"
 
 // One process life of a worker; a restarted worker has another one. Never 0.

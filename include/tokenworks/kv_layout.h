@@ -22,9 +22,9 @@ struct KvLayer {
   int heads = 0;
   int dim = 0;
   KvDtype dtype = KvDtype::kF16;
-  uint64_t offset = 0;       // bytes from the block's start
-  uint64_t bytes = 0;        // of this layer; layers lie one after the other
-  std::string inner_order;   // names the executor's element order inside a layer
+  uint64_t offset = 0;      // bytes from the block's start
+  uint64_t bytes = 0;       // of this layer; layers lie one after the other
+  std::string inner_order;  // names the executor's element order inside a layer
   bool operator==(const KvLayer&) const = default;
 };
 

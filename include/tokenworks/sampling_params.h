@@ -23,8 +23,8 @@ struct SamplingParams {
   float frequency_penalty = 0.0f;   // over output
   float presence_penalty = 0.0f;    // over output
   std::vector<std::pair<TokenId, float>> logit_bias;
-  uint64_t seed = 0;  // always set: the router draws one when the client gives none
-  int logprobs = -1;  // -1 = none; 0..20 = the sampled token's and that many top ones, before any of the above
+  uint64_t seed = 0;    // always set: the router draws one when the client gives none
+  int logprobs = -1;    // -1 = none; 0..20 = the sampled token's and that many top ones, before any of the above
   int max_tokens = 16;  // per sequence, > 0; the router has clipped it to the context limit
   int min_tokens = 0;   // end tokens are masked before
   bool ignore_eos = false;

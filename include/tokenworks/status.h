@@ -23,15 +23,13 @@ inline Status OkStatus() { return absl::OkStatus(); }
 #define TW_CONCAT(a, b) TW_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function when `expression` is not ok.
-#define TW_RETURN_IF_ERROR(expression)                                 \
-  do {                                                                 \
-    if (::tokenworks::Status tw_status = (expression); !tw_status.ok()) \
-      return tw_status;                                                \
+#define TW_RETURN_IF_ERROR(expression)                                                    \
+  do {                                                                                    \
+    if (::tokenworks::Status tw_status = (expression); !tw_status.ok()) return tw_status; \
   } while (false)
 
 // TW_ASSIGN_OR_RETURN(auto x, F()): x = *F(), or returns F()'s status.
-#define TW_ASSIGN_OR_RETURN(declaration, expression)             \
-  auto TW_CONCAT(tw_or_, __LINE__) = (expression);               \
-  if (!TW_CONCAT(tw_or_, __LINE__).ok())                         \
-    return std::move(TW_CONCAT(tw_or_, __LINE__)).status();      \
+#define TW_ASSIGN_OR_RETURN(declaration, expression)                                             \
+  auto TW_CONCAT(tw_or_, __LINE__) = (expression);                                               \
+  if (!TW_CONCAT(tw_or_, __LINE__).ok()) return std::move(TW_CONCAT(tw_or_, __LINE__)).status(); \
   declaration = std::move(*TW_CONCAT(tw_or_, __LINE__))

@@ -18,8 +18,8 @@ struct TopLogprob {
 
 struct SampledToken {
   TokenId token = 0;
-  float logprob = 0;                 // natural log, before penalties and temperature; set when asked for
-  std::vector<TopLogprob> top;       // descending, ties by lower id; as many as SamplingParams::logprobs
+  float logprob = 0;            // natural log, before penalties and temperature; set when asked for
+  std::vector<TopLogprob> top;  // descending, ties by lower id; as many as SamplingParams::logprobs
   bool operator==(const SampledToken&) const = default;
 };
 
@@ -27,11 +27,16 @@ enum class FinishReason : uint8_t { kNone, kStop, kLength, kCancelled, kError };
 
 constexpr std::string_view FinishReasonName(FinishReason r) {
   switch (r) {
-    case FinishReason::kNone: return "";
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
-    case FinishReason::kCancelled: return "cancelled";
-    case FinishReason::kError: return "error";
+    case FinishReason::kNone:
+      return "";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kError:
+      return "error";
   }
   return "";
 }

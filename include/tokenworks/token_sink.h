@@ -12,9 +12,9 @@ namespace tokenworks {
 
 // `timings` of a completion (DESIGN §11).
 struct RequestSummary {
-  Status status;  // ok, or why: 4xx / 5xx by code; the message is for the client
+  Status status;             // ok, or why: 4xx / 5xx by code; the message is for the client
   double retry_after_s = 0;  // with ResourceExhausted / Unavailable
-  std::string path;  // "disaggregated" or "local"
+  std::string path;          // "disaggregated" or "local"
   WorkerId prefill_worker, decode_worker;
   RequestTimings timings;
   double ttft_ms = 0;

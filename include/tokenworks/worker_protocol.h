@@ -23,19 +23,27 @@ enum class WorkerState : uint8_t { kStarting, kReady, kDraining, kLost };
 
 constexpr std::string_view WorkerRoleName(WorkerRole r) {
   switch (r) {
-    case WorkerRole::kPrefill: return "prefill";
-    case WorkerRole::kDecode: return "decode";
-    case WorkerRole::kMixed: return "mixed";
-    case WorkerRole::kParked: return "parked";
+    case WorkerRole::kPrefill:
+      return "prefill";
+    case WorkerRole::kDecode:
+      return "decode";
+    case WorkerRole::kMixed:
+      return "mixed";
+    case WorkerRole::kParked:
+      return "parked";
   }
   return "";
 }
 constexpr std::string_view WorkerStateName(WorkerState s) {
   switch (s) {
-    case WorkerState::kStarting: return "starting";
-    case WorkerState::kReady: return "ready";
-    case WorkerState::kDraining: return "draining";
-    case WorkerState::kLost: return "lost";
+    case WorkerState::kStarting:
+      return "starting";
+    case WorkerState::kReady:
+      return "ready";
+    case WorkerState::kDraining:
+      return "draining";
+    case WorkerState::kLost:
+      return "lost";
   }
   return "";
 }
@@ -127,8 +135,8 @@ struct WireReport {
 struct WorkerReport {
   WorkerRole role = WorkerRole::kMixed;
   WorkerState state = WorkerState::kReady;
-  int running = 0;   // sequences
-  int waiting = 0;   // requests
+  int running = 0;  // sequences
+  int waiting = 0;  // requests
   int queued_prefill_tokens = 0;
   KvCounts kv;
   uint64_t steps = 0;
@@ -138,7 +146,7 @@ struct WorkerReport {
   uint64_t generation_tokens = 0;
   uint64_t preemptions = 0;
   uint64_t handoffs_started = 0, handoffs_completed = 0, handoffs_failed = 0;
-  uint64_t handoffs_recomputed = 0;  // started again because their KV arrived damaged twice
+  uint64_t handoffs_recomputed = 0;   // started again because their KV arrived damaged twice
   uint64_t handoff_bytes = 0;         // first sends of KV blocks
   uint64_t handoff_bytes_resent = 0;  // after a bad checksum
   std::vector<WireReport> wires;

@@ -21,8 +21,9 @@ struct AttentionShape {
   size_t k_bytes() const { return static_cast<size_t>(kv_heads) * dim * kBlockTokens * (f32 ? 4 : 2); }
 };
 
-// One query row, or the first of some neighbouring rows of one sequence, which follow in q and out at query_heads * dim each
-// and have one position more each. K and V of positions 0 .. positions-1 lie in blocks[]; its own position is positions - 1.
+// One query row, or the first of some neighbouring rows of one sequence, which follow in q and out at query_heads * dim
+// each and have one position more each. K and V of positions 0 .. positions-1 lie in blocks[]; its own position is
+// positions - 1.
 struct AttentionRow {
   const float* q;  // [query_heads][dim], already rotated, not scaled
   float* out;      // [query_heads][dim]
@@ -36,10 +37,14 @@ struct AttentionRow {
 // Floats of scratch that one call of `attend` or `attend_segment` needs.
 size_t AttentionScratch(const AttentionShape& shape);
 
-// What one segment gives for the query heads of one KV head, in order: o[dim], then the largest score, then the sum of weights.
-inline size_t SegmentFloats(const AttentionShape& shape) { return static_cast<size_t>(shape.query_heads / shape.kv_heads) * (static_cast<size_t>(shape.dim) + 2); }
+// What one segment gives for the query heads of one KV head, in order: o[dim], then the largest score, then the sum of
+// weights.
+inline size_t SegmentFloats(const AttentionShape& shape) {
+  return static_cast<size_t>(shape.query_heads / shape.kv_heads) * (static_cast<size_t>(shape.dim) + 2);
+}
 
 // Writes one position's K and V rows (f32, [kv_heads][dim] each) into a block of a layer.
-void WriteKv(const AttentionShape& shape, const float* k, const float* v, std::byte* block_of_layer, int position_in_block);
+void WriteKv(const AttentionShape& shape, const float* k, const float* v, std::byte* block_of_layer,
+             int position_in_block);
 
 }  // namespace tokenworks::kernels

@@ -22,7 +22,9 @@ struct Vector256 {
   static constexpr int kLanes = 8, kRowsTogether = 2, kAccumulators = 12;
   using Register = __m256;
   static Register Zero() { return _mm256_setzero_ps(); }
-  static Register Half(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+  static Register Half(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   static Register Broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   static Register Load(const float* p) { return _mm256_loadu_ps(p); }
   static Register Fma(Register a, Register b, Register c) { return _mm256_fmadd_ps(a, b, c); }
@@ -33,7 +35,8 @@ struct Vector256 {
 
 // Scores of kBlocks blocks of positions from `i` on into p[h * kSegment].
 template <typename V, int R, int kHeads, int kBlocks>
-inline void ScoreBlocks(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int i, float* p) {
+inline void ScoreBlocks(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int i,
+                        float* p) {
   constexpr int H = R * kHeads, kInBlock = kBlockTokens / V::kLanes, kParts = kBlocks * kInBlock;
   const size_t plane = static_cast<size_t>(s.dim) * kBlockTokens;  // elements of one head
   const uint16_t* k[kBlocks];
@@ -42,14 +45,17 @@ inline void ScoreBlocks(const AttentionShape& s, const AttentionRow& row, int kv
   for (int b = 0; b < kBlocks; ++b) {
     const int block = i / kBlockTokens + b;
     k[b] = reinterpret_cast<const uint16_t*>(row.layer_base + row.blocks[block] * row.block_stride) + plane * kv_head;
-    ahead[b] = reinterpret_cast<const char*>(row.layer_base + row.blocks[std::min(block + 4, last)] * row.block_stride) + plane * kv_head * 2;
+    ahead[b] =
+        reinterpret_cast<const char*>(row.layer_base + row.blocks[std::min(block + 4, last)] * row.block_stride) +
+        plane * kv_head * 2;
   }
   typename V::Register a[H][kParts];
   for (int h = 0; h < H; ++h)
     for (int part = 0; part < kParts; ++part) a[h][part] = V::Zero();
   for (int d = 0; d < s.dim; ++d) {
     typename V::Register x[kParts];
-    for (int part = 0; part < kParts; ++part) x[part] = V::Half(k[part / kInBlock] + d * kBlockTokens + part % kInBlock * V::kLanes);
+    for (int part = 0; part < kParts; ++part)
+      x[part] = V::Half(k[part / kInBlock] + d * kBlockTokens + part % kInBlock * V::kLanes);
     if constexpr (R == 1)  // decode: the next blocks come from memory
       for (int b = 0; b < kBlocks; ++b) _mm_prefetch(ahead[b] + (d & 1 ? s.k_bytes() : 0) + (d >> 1) * 64, _MM_HINT_T1);
 #pragma GCC unroll 12
@@ -62,16 +68,21 @@ inline void ScoreBlocks(const AttentionShape& s, const AttentionRow& row, int kv
     for (int part = 0; part < kParts; ++part) V::Store(p + h * kSegment + part * V::kLanes, a[h][part]);
 }
 
-// Scores of the positions [begin, end) of a segment into p[h * kSegment]. A row's positions after its own get -infinity.
+// Scores of the positions [begin, end) of a segment into p[h * kSegment]. A row's positions after its own get
+// -infinity.
 template <typename V, int R, int kHeads>
-inline void Scores(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end, float* p) {
+inline void Scores(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end,
+                   float* p) {
   // A row alone has too few chains to hide an FMA's latency: two blocks at a time where registers allow.
   constexpr int kBlocks = R == 1 && kHeads * 2 * kBlockTokens / V::kLanes <= V::kAccumulators ? 2 : 1;
   int i = begin;
-  for (; i + (kBlocks - 1) * kBlockTokens < end; i += kBlocks * kBlockTokens) ScoreBlocks<V, R, kHeads, kBlocks>(s, row, kv_head, q, i, p + (i - begin));
+  for (; i + (kBlocks - 1) * kBlockTokens < end; i += kBlocks * kBlockTokens)
+    ScoreBlocks<V, R, kHeads, kBlocks>(s, row, kv_head, q, i, p + (i - begin));
   for (; i < end; i += kBlockTokens) ScoreBlocks<V, R, kHeads, 1>(s, row, kv_head, q, i, p + (i - begin));
   const int padded = (end - begin + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
-  for (int h = 0; h < R * kHeads; ++h) std::fill(p + h * kSegment + std::min(row.positions + h / kHeads - begin, padded), p + h * kSegment + padded, kMinusInfinity);
+  for (int h = 0; h < R * kHeads; ++h)
+    std::fill(p + h * kSegment + std::min(row.positions + h / kHeads - begin, padded), p + h * kSegment + padded,
+              kMinusInfinity);
 }
 
 // Scores to weights: the maximum, p = ex2(score - maximum), and their sum in eight lanes.
@@ -88,15 +99,17 @@ inline void Weights(float* p, int count, float* m, float* l) {
   *l = Tree8(lanes);
 }
 
-// o[h * dim + first .. + N registers) = sum over positions, ascending, of p * V; each row's own last positions apart, so
-// that no V meets a weight that is not its row's.
+// o[h * dim + first .. + N registers) = sum over positions, ascending, of p * V; each row's own last positions apart,
+// so that no V meets a weight that is not its row's.
 template <typename V, int R, int kHeads, int N>
-inline void WeightedV(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* p, int begin, int end, int first, float* o) {
+inline void WeightedV(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* p, int begin, int end,
+                      int first, float* o) {
   constexpr int H = R * kHeads;
   const size_t k_bytes = s.k_bytes(), plane = static_cast<size_t>(s.dim) * kBlockTokens;
   const auto values = [&](int position) {
     const std::byte* base = row.layer_base + row.blocks[position / kBlockTokens] * row.block_stride + k_bytes;
-    return reinterpret_cast<const uint16_t*>(base) + plane * kv_head + static_cast<size_t>(position % kBlockTokens) * s.dim + first;
+    return reinterpret_cast<const uint16_t*>(base) + plane * kv_head +
+           static_cast<size_t>(position % kBlockTokens) * s.dim + first;
   };
   typename V::Register acc[H][N];
   for (int h = 0; h < H; ++h)
@@ -121,18 +134,22 @@ inline void WeightedV(const AttentionShape& s, const AttentionRow& row, int kv_h
     for (int h = (position - row.positions + 1) * kHeads; h < H; ++h)
       for (int n = 0; n < N; ++n) {
         float* at = o + h * s.dim + first + n * V::kLanes;
-        V::Store(at, V::Fma(V::Broadcast(p + h * kSegment + position - begin), V::Half(values(position) + n * V::kLanes), V::Load(at)));
+        V::Store(at, V::Fma(V::Broadcast(p + h * kSegment + position - begin),
+                            V::Half(values(position) + n * V::kLanes), V::Load(at)));
       }
 }
 
 // One segment for H pairs with scaled queries q[H][dim]: o[H][dim], maxima and sums of weights.
 template <typename V, int R, int kHeads>
-inline void SegmentOfPairs(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin, int end, float* p, float* o, float* m, float* l) {
-  constexpr int H = R * kHeads, kWide = std::min(V::kAccumulators / H, 4) >= 4 ? 4 : std::max(1, V::kAccumulators / H >= 2 ? 2 : 1);
+inline void SegmentOfPairs(const AttentionShape& s, const AttentionRow& row, int kv_head, const float* q, int begin,
+                           int end, float* p, float* o, float* m, float* l) {
+  constexpr int H = R * kHeads,
+                kWide = std::min(V::kAccumulators / H, 4) >= 4 ? 4 : std::max(1, V::kAccumulators / H >= 2 ? 2 : 1);
   Scores<V, R, kHeads>(s, row, kv_head, q, begin, end, p);
   for (int h = 0; h < H; ++h) Weights(p + h * kSegment, (end - begin + 7) / 8 * 8, &m[h], &l[h]);
   int first = 0;
-  for (; first + kWide * V::kLanes <= s.dim; first += kWide * V::kLanes) WeightedV<V, R, kHeads, kWide>(s, row, kv_head, p, begin, end, first, o);
+  for (; first + kWide * V::kLanes <= s.dim; first += kWide * V::kLanes)
+    WeightedV<V, R, kHeads, kWide>(s, row, kv_head, p, begin, end, first, o);
   for (; first < s.dim; first += V::kLanes) WeightedV<V, R, kHeads, 1>(s, row, kv_head, p, begin, end, first, o);
 }
 
@@ -145,7 +162,8 @@ struct RunningHead {
     l = std::fma(l, a, l_next * b);
     const __m256 av = _mm256_set1_ps(a), bv = _mm256_set1_ps(b);
     for (int d = 0; d < dim; d += 8)
-      _mm256_storeu_ps(total + d, _mm256_fmadd_ps(_mm256_loadu_ps(total + d), av, _mm256_mul_ps(_mm256_loadu_ps(o + d), bv)));
+      _mm256_storeu_ps(total + d,
+                       _mm256_fmadd_ps(_mm256_loadu_ps(total + d), av, _mm256_mul_ps(_mm256_loadu_ps(o + d), bv)));
     m = m_new;
   }
   void Finish(const float* total, int dim, float* out) const {
@@ -159,7 +177,8 @@ template <int R, int kHeads>
 inline void ScaleQueries(const AttentionShape& s, const AttentionRow& row, int first_head, float* q) {
   const float scale = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(s.dim)));
   for (int h = 0; h < R * kHeads; ++h)
-    for (int d = 0; d < s.dim; ++d) q[h * s.dim + d] = row.q[((h / kHeads) * s.query_heads + first_head + h % kHeads) * s.dim + d] * scale;
+    for (int d = 0; d < s.dim; ++d)
+      q[h * s.dim + d] = row.q[((h / kHeads) * s.query_heads + first_head + h % kHeads) * s.dim + d] * scale;
 }
 
 // R neighbouring rows whose last segment is the same.
@@ -176,11 +195,14 @@ inline void AttendPairs(const AttentionShape& s, const AttentionRow& row, int kv
     SegmentOfPairs<V, R, kHeads>(s, row, kv_head, q, begin, std::min(begin + kSegment, positions), p, o, m, l);
     for (int h = 0; h < H; ++h) running[h].Take(m[h], l[h], o + h * s.dim, s.dim, total + h * s.dim);
   }
-  for (int h = 0; h < H; ++h) running[h].Finish(total + h * s.dim, s.dim, row.out + ((h / kHeads) * s.query_heads + first_head + h % kHeads) * s.dim);
+  for (int h = 0; h < H; ++h)
+    running[h].Finish(total + h * s.dim, s.dim,
+                      row.out + ((h / kHeads) * s.query_heads + first_head + h % kHeads) * s.dim);
 }
 
 template <typename V, int kHeads>
-inline void SegmentHeads(const AttentionShape& s, const AttentionRow& row, int kv_head, int first_head, int segment, float* result, float* scratch) {
+inline void SegmentHeads(const AttentionShape& s, const AttentionRow& row, int kv_head, int first_head, int segment,
+                         float* result, float* scratch) {
   const int begin = segment * kSegment;
   float *p = scratch, *q = p + kHeads * kSegment, *o = q + kHeads * s.dim, m[kHeads], l[kHeads];
   ScaleQueries<1, kHeads>(s, row, first_head, q);
@@ -197,14 +219,19 @@ template <typename F>
 inline void InParts(int group, F f) {
   for (int h = 0; h < group;) {
     const int left = group - h;
-    if (left == 3 || left > 4) f.template operator()<3>(h), h += 3;
-    else if (left >= 2) f.template operator()<2>(h), h += 2;
-    else f.template operator()<1>(h), h += 1;
+    if (left == 3 || left > 4)
+      f.template operator()<3>(h), h += 3;
+    else if (left >= 2)
+      f.template operator()<2>(h), h += 2;
+    else
+      f.template operator()<1>(h), h += 1;
   }
 }
 
 template <typename V>
-inline bool Fits(const AttentionShape& s) { return !s.f32 && s.dim % V::kLanes == 0; }
+inline bool Fits(const AttentionShape& s) {
+  return !s.f32 && s.dim % V::kLanes == 0;
+}
 
 template <typename V>
 inline void AttendX86(const AttentionShape& s, const AttentionRow& first_row, int rows, int kv_head, float* scratch) {
@@ -215,7 +242,8 @@ inline void AttendX86(const AttentionShape& s, const AttentionRow& first_row, in
     row.q += stride * r;
     row.out += stride * r;
     row.positions += r;
-    const int in_segment = kSegment - (row.positions - 1) % kSegment, most = std::min({rows - r, in_segment, V::kRowsTogether});
+    const int in_segment = kSegment - (row.positions - 1) % kSegment,
+              most = std::min({rows - r, in_segment, V::kRowsTogether});
     together = most >= 4 ? 4 : most >= 2 ? 2 : 1;
     InParts(group, [&]<int H>(int h) {
       if (together == 1) return AttendPairs<V, 1, H>(s, row, kv_head, kv_head * group + h, scratch);
@@ -227,9 +255,12 @@ inline void AttendX86(const AttentionShape& s, const AttentionRow& first_row, in
 }
 
 template <typename V>
-inline void AttendSegmentX86(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result, float* scratch) {
+inline void AttendSegmentX86(const AttentionShape& s, const AttentionRow& row, int kv_head, int segment, float* result,
+                             float* scratch) {
   const int group = s.query_heads / s.kv_heads;
-  InParts(group, [&]<int H>(int h) { SegmentHeads<V, H>(s, row, kv_head, kv_head * group + h, segment, result + h * (s.dim + 2), scratch); });
+  InParts(group, [&]<int H>(int h) {
+    SegmentHeads<V, H>(s, row, kv_head, kv_head * group + h, segment, result + h * (s.dim + 2), scratch);
+  });
 }
 
 inline void CombineSegmentsX86(const AttentionShape& s, const float* results, int segments, int kv_head, float* out) {

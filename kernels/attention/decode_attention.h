@@ -12,15 +12,15 @@ namespace tokenworks::kernels {
 // Row r attends to positions 0 .. context[r] - 1 of the table row r. Device pointers, 16-byte aligned.
 // dim is 64 or 128; query_heads / kv_heads is 1 .. 8. A row with context 0 is padding: its output is zeros.
 struct DecodeAttentionArgs {
-  const Bf16* query = nullptr;       // [rows][query_heads][dim]
+  const Bf16* query = nullptr;  // [rows][query_heads][dim]
   PagedKv kv;
   BlockTables tables;                // [rows]
   const int32_t* context = nullptr;  // [rows]
   Bf16* out = nullptr;               // [rows][query_heads][dim]
   float* partial = nullptr;          // DecodePartialFloats(args) floats; may be null with one split
   int rows = 0, query_heads = 0, kv_heads = 0, dim = 0;
-  int splits = 1;                    // parts each context is cut into, of equal numbers of blocks; 1 .. 64
-  float scale = 1.0f;                // of the scores, usually 1 / sqrt(dim)
+  int splits = 1;      // parts each context is cut into, of equal numbers of blocks; 1 .. 64
+  float scale = 1.0f;  // of the scores, usually 1 / sqrt(dim)
 };
 
 inline constexpr int kMaxDecodeSplits = 64;

@@ -11,14 +11,14 @@ namespace tokenworks::kernels {
 // positions up to its own (bottom-right causal). K and V of the chunk are in the pool already.
 // Device pointers, 16-byte aligned; dim 64 or 128; query_heads a multiple of kv_heads.
 struct PrefillAttentionArgs {
-  const Bf16* query = nullptr;         // [rows][query_heads][dim]
+  const Bf16* query = nullptr;  // [rows][query_heads][dim]
   PagedKv kv;
   BlockTables tables;                  // [sequences]
   const int32_t* first_row = nullptr;  // [sequences + 1]
   const int32_t* context = nullptr;    // [sequences]
   Bf16* out = nullptr;                 // [rows][query_heads][dim]
   int sequences = 0;
-  int max_rows = 0;                    // of one sequence
+  int max_rows = 0;  // of one sequence
   int query_heads = 0, kv_heads = 0, dim = 0;
   float scale = 1.0f;
 };

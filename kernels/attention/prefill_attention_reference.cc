@@ -12,10 +12,16 @@ void PrefillAttentionReference(const PrefillAttentionArgs& a) {
     for (int64_t row = a.first_row[s]; row < a.first_row[s + 1]; ++row) {
       const int32_t context = a.context[s] - (a.first_row[s + 1] - 1 - static_cast<int32_t>(row));
       const int64_t offset = row * a.query_heads * a.dim;
-      DecodeAttentionReference({.query = a.query + offset, .kv = a.kv,
+      DecodeAttentionReference({.query = a.query + offset,
+                                .kv = a.kv,
                                 .tables = {a.tables.blocks + int64_t{s} * a.tables.stride, a.tables.stride},
-                                .context = &context, .out = a.out + offset, .rows = 1, .query_heads = a.query_heads,
-                                .kv_heads = a.kv_heads, .dim = a.dim, .scale = a.scale});
+                                .context = &context,
+                                .out = a.out + offset,
+                                .rows = 1,
+                                .query_heads = a.query_heads,
+                                .kv_heads = a.kv_heads,
+                                .dim = a.dim,
+                                .scale = a.scale});
     }
 }
 

@@ -12,7 +12,9 @@ struct Vector512 {
   static constexpr int kLanes = 16, kRowsTogether = 4, kAccumulators = 24;
   using Register = __m512;
   static Register Zero() { return _mm512_setzero_ps(); }
-  static Register Half(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static Register Half(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
   static Register Broadcast(const float* p) { return _mm512_set1_ps(*p); }
   static Register Load(const float* p) { return _mm512_loadu_ps(p); }
   static Register Fma(Register a, Register b, Register c) { return _mm512_fmadd_ps(a, b, c); }

@@ -36,8 +36,10 @@ void GemvReference(const GemvArgs& a) {
       if (a.swiglu) y = y / (1 + std::exp(-y)) * Dot(a.weight + (a.outputs + o) * a.inputs, x);
       const int64_t at = row * a.outputs + o;
       if (a.residual) y += ToFloat(a.residual[at]);
-      if (a.y_float) a.y_float[at] = static_cast<float>(y);
-      else a.y[at] = ToBf16(static_cast<float>(y));
+      if (a.y_float)
+        a.y_float[at] = static_cast<float>(y);
+      else
+        a.y[at] = ToBf16(static_cast<float>(y));
     }
   }
 }

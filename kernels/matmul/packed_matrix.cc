@@ -11,18 +11,24 @@ size_t RowBytes(WeightType type, int columns) {
   return static_cast<size_t>(columns / t->block_columns) * static_cast<size_t>(t->block_bytes);
 }
 
-void DequantizeRow(WeightType type, const std::byte* raw, int columns, float* out) { FindTensorType(type)->dequantize(raw, columns, out); }
+void DequantizeRow(WeightType type, const std::byte* raw, int columns, float* out) {
+  FindTensorType(type)->dequantize(raw, columns, out);
+}
 
 StatusOr<WeightForm> PackedMatrix::FormOf(WeightType type) {
   if (const TensorType* t = FindTensorType(type)) return t->form;
-  return absl::InvalidArgumentError("no packed form for tensor type " + std::to_string(static_cast<uint32_t>(type)) + "; supported are " + TensorTypeNames());
+  return absl::InvalidArgumentError("no packed form for tensor type " + std::to_string(static_cast<uint32_t>(type)) +
+                                    "; supported are " + TensorTypeNames());
 }
 
 size_t PackedMatrix::group_bytes() const {
   switch (form_) {
-    case WeightForm::kI4x8: return sizeof(BlockI4x8) * static_cast<size_t>(blocks());
-    case WeightForm::kI8x8: return sizeof(BlockI8x8) * static_cast<size_t>(blocks());
-    case WeightForm::kF32x8: return sizeof(float) * kRowGroup * static_cast<size_t>(columns_);
+    case WeightForm::kI4x8:
+      return sizeof(BlockI4x8) * static_cast<size_t>(blocks());
+    case WeightForm::kI8x8:
+      return sizeof(BlockI8x8) * static_cast<size_t>(blocks());
+    case WeightForm::kF32x8:
+      return sizeof(float) * kRowGroup * static_cast<size_t>(columns_);
   }
   return 0;
 }
@@ -32,10 +38,12 @@ Status PackedMatrix::Append(WeightType type, int rows, std::span<const std::byte
   if (form != form_) return absl::InvalidArgumentError("packing a matrix: its parts have types of different forms");
   const size_t row_bytes = RowBytes(type, columns_);
   if (row_bytes == 0 || raw.size() != row_bytes * static_cast<size_t>(rows))
-    return absl::InvalidArgumentError("packing a matrix: " + std::to_string(raw.size()) + " bytes for " + std::to_string(rows) + " rows of " +
-                                      std::to_string(columns_) + " columns");
-  if (rows_ % kRowGroup != 0) return absl::InvalidArgumentError("packing a matrix: rows after a partial group of eight");
-  const size_t first_group = static_cast<size_t>(groups()), added_groups = static_cast<size_t>(rows + kRowGroup - 1) / kRowGroup;
+    return absl::InvalidArgumentError("packing a matrix: " + std::to_string(raw.size()) + " bytes for " +
+                                      std::to_string(rows) + " rows of " + std::to_string(columns_) + " columns");
+  if (rows_ % kRowGroup != 0)
+    return absl::InvalidArgumentError("packing a matrix: rows after a partial group of eight");
+  const size_t first_group = static_cast<size_t>(groups()),
+               added_groups = static_cast<size_t>(rows + kRowGroup - 1) / kRowGroup;
   data_.resize((first_group + added_groups) * group_bytes());
   const TensorType& t = *FindTensorType(type);
   std::vector<float> values(t.pack == nullptr ? static_cast<size_t>(columns_) : 0);

@@ -51,10 +51,16 @@ class PackedMatrix {
   size_t bytes() const { return data_.size(); }
   size_t group_bytes() const;
 
-  const BlockI4x8* i4x8(int group) const { return reinterpret_cast<const BlockI4x8*>(data_.data()) + static_cast<size_t>(group) * blocks(); }
-  const BlockI8x8* i8x8(int group) const { return reinterpret_cast<const BlockI8x8*>(data_.data()) + static_cast<size_t>(group) * blocks(); }
+  const BlockI4x8* i4x8(int group) const {
+    return reinterpret_cast<const BlockI4x8*>(data_.data()) + static_cast<size_t>(group) * blocks();
+  }
+  const BlockI8x8* i8x8(int group) const {
+    return reinterpret_cast<const BlockI8x8*>(data_.data()) + static_cast<size_t>(group) * blocks();
+  }
   // [columns][8]
-  const float* f32x8(int group) const { return reinterpret_cast<const float*>(data_.data()) + static_cast<size_t>(group) * columns_ * kRowGroup; }
+  const float* f32x8(int group) const {
+    return reinterpret_cast<const float*>(data_.data()) + static_cast<size_t>(group) * columns_ * kRowGroup;
+  }
 
  private:
   WeightForm form_ = WeightForm::kF32x8;

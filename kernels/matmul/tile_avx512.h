@@ -15,10 +15,13 @@ namespace tokenworks::kernels {
 inline constexpr int kTokens512 = 12, kTokenTile512 = 96;  // a tile's activations stay in the second-level cache
 
 inline __m512i Join(const void* low, const void* high) {
-  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(static_cast<const __m256i*>(low))), _mm256_loadu_si256(static_cast<const __m256i*>(high)), 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(static_cast<const __m256i*>(low))),
+                            _mm256_loadu_si256(static_cast<const __m256i*>(high)), 1);
 }
 inline __m512 JoinF16(const uint16_t* low, const uint16_t* high) {
-  return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))), _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1));
+  return _mm512_cvtph_ps(
+      _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
+                              _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1));
 }
 inline __m512i Broadcast512(const int8_t* q) {
   int32_t v;
@@ -76,7 +79,8 @@ struct PairI8 {
 };
 
 template <typename Pair, int T, bool kWide>
-inline void TilePair(const typename Pair::Block* first, const typename Pair::Block* second, int blocks, const Activations& x, int t0, float* out, size_t stride, __mmask16 rows) {
+inline void TilePair(const typename Pair::Block* first, const typename Pair::Block* second, int blocks,
+                     const Activations& x, int t0, float* out, size_t stride, __mmask16 rows) {
   __m512 acc[T];
 #pragma GCC unroll 16
   for (int t = 0; t < T; ++t) acc[t] = _mm512_setzero_ps();
@@ -94,7 +98,8 @@ inline void TilePair(const typename Pair::Block* first, const typename Pair::Blo
       const __m512i start = Pair::Start(x.sum(token)[b]);
       __m512i dot;
       if constexpr (kWide)
-        dot = _mm512_add_epi32(_mm512_slli_epi32(Dots<T <= 2>(_mm512_setzero_si512(), w.n, x.q(token) + b * 32), 7), Dots<T <= 2>(start, w.n, x.low(token) + b * 32));
+        dot = _mm512_add_epi32(_mm512_slli_epi32(Dots<T <= 2>(_mm512_setzero_si512(), w.n, x.q(token) + b * 32), 7),
+                               Dots<T <= 2>(start, w.n, x.low(token) + b * 32));
       else
         dot = Dots<T <= 2>(start, w.n, x.q(token) + b * 32);
       acc[t] = w.Minimum(acc[t], x.s(token)[b]);
@@ -107,28 +112,36 @@ inline void TilePair(const typename Pair::Block* first, const typename Pair::Blo
 
 // Tokens [t, end) of one pair of groups in tiles of T, then of fewer.
 template <typename Pair, int T, bool kWide>
-inline void TokensOfPair(const typename Pair::Block* a, const typename Pair::Block* b, int blocks, const Activations& x, int first_token, int t, int end, float* out, size_t stride, __mmask16 rows) {
-  for (; t + T <= end; t += T) TilePair<Pair, T, kWide>(a, b, blocks, x, first_token + t, out + static_cast<size_t>(t) * stride, stride, rows);
+inline void TokensOfPair(const typename Pair::Block* a, const typename Pair::Block* b, int blocks, const Activations& x,
+                         int first_token, int t, int end, float* out, size_t stride, __mmask16 rows) {
+  for (; t + T <= end; t += T)
+    TilePair<Pair, T, kWide>(a, b, blocks, x, first_token + t, out + static_cast<size_t>(t) * stride, stride, rows);
   if constexpr (T > 1)
-    if (t < end) TokensOfPair<Pair, T == 12 ? 8 : T / 2, kWide>(a, b, blocks, x, first_token, t, end, out, stride, rows);
+    if (t < end)
+      TokensOfPair<Pair, T == 12 ? 8 : T / 2, kWide>(a, b, blocks, x, first_token, t, end, out, stride, rows);
 }
 
 // Groups [first, last); an odd last group is paired with itself and stored once.
 template <typename Pair, bool kWide, typename BlocksOf>
-inline void MatmulPairs(BlocksOf blocks_of, const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first, int last, float* out, size_t stride) {
+inline void MatmulPairs(BlocksOf blocks_of, const PackedMatrix& w, const Activations& x, int first_token, int tokens,
+                        int first, int last, float* out, size_t stride) {
   for (int tile = 0; tile < tokens; tile += kTokenTile512) {
     const int end = std::min(tile + kTokenTile512, tokens);
     for (int g = first; g < last; g += 2) {
       const int pair = g + 1 < last ? g + 1 : g, rows = std::min(w.rows() - g * kRowGroup, (pair - g + 1) * kRowGroup);
-      TokensOfPair<Pair, kTokens512, kWide>(blocks_of(g), blocks_of(pair), w.blocks(), x, first_token, tile, end, out + g * kRowGroup, stride, static_cast<__mmask16>((1u << rows) - 1));
+      TokensOfPair<Pair, kTokens512, kWide>(blocks_of(g), blocks_of(pair), w.blocks(), x, first_token, tile, end,
+                                            out + g * kRowGroup, stride, static_cast<__mmask16>((1u << rows) - 1));
     }
   }
 }
 
-inline void MatmulAvx512(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group, int last_group, float* out, size_t stride) {
+inline void MatmulAvx512(const PackedMatrix& w, const Activations& x, int first_token, int tokens, int first_group,
+                         int last_group, float* out, size_t stride) {
   const auto i4 = [&](int g) { return w.i4x8(g); };
   const auto i8 = [&](int g) { return w.i8x8(g); };
-  const auto run = [&](auto matmul, auto blocks_of) { matmul(blocks_of, w, x, first_token, tokens, first_group, last_group, out, stride); };
+  const auto run = [&](auto matmul, auto blocks_of) {
+    matmul(blocks_of, w, x, first_token, tokens, first_group, last_group, out, stride);
+  };
   if (w.form() == WeightForm::kI4x8)
     x.wide() ? run(MatmulPairs<PairI4, true, decltype(i4)>, i4) : run(MatmulPairs<PairI4, false, decltype(i4)>, i4);
   else

@@ -44,8 +44,7 @@ class Activations {
   ActivationRow row(int token) {
     const size_t at = static_cast<size_t>(token) * static_cast<size_t>(k_),
                  b = static_cast<size_t>(token) * static_cast<size_t>(blocks_);
-    return {q_.data() + at, wide_ ? low_.data() + at : nullptr, d_.data() + b, s_.data() + b,
-            sum_.data() + b};
+    return {q_.data() + at, wide_ ? low_.data() + at : nullptr, d_.data() + b, s_.data() + b, sum_.data() + b};
   }
   const int8_t* q(int token) const { return q_.data() + static_cast<size_t>(token) * k_; }
   const int8_t* low(int token) const { return low_.data() + static_cast<size_t>(token) * k_; }

@@ -19,7 +19,8 @@ void RopeKvWriteReference(const RopeKvWriteArgs& a) {
       const bool rotates = head < a.query_heads + a.kv_heads;
       for (int i = 0; i < half; ++i) {
         const int first = a.neighbours ? 2 * i : i, second = a.neighbours ? 2 * i + 1 : i + half;
-        const double angle = position * a.frequency[i], c = rotates ? std::cos(angle) : 1, s = rotates ? std::sin(angle) : 0;
+        const double angle = position * a.frequency[i], c = rotates ? std::cos(angle) : 1,
+                     s = rotates ? std::sin(angle) : 0;
         const double p = ToFloat(x[first]), q = ToFloat(x[second]);
         turned[first] = ToBf16(static_cast<float>(p * c - q * s));
         turned[second] = ToBf16(static_cast<float>(q * c + p * s));

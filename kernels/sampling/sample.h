@@ -15,8 +15,8 @@ struct SamplingRow {
   int top_k = 0;
   float top_p = 1.0f, min_p = 0.0f;
   float repetition_penalty = 1.0f, frequency_penalty = 0.0f, presence_penalty = 0.0f;
-  int logprobs = -1;         // -1: none; 0 .. 20
-  uint64_t seed = 0;         // noise is keyed by (seed, sequence, position)
+  int logprobs = -1;  // -1: none; 0 .. 20
+  uint64_t seed = 0;  // noise is keyed by (seed, sequence, position)
   uint32_t sequence = 0, position = 0;
   int first_edit = 0, edits = 0;
 };
@@ -24,24 +24,24 @@ struct SamplingRow {
 // A token whose logit is changed before sampling. A row's edits name each token once.
 struct LogitEdit {
   int32_t token = 0;
-  int32_t output_count = 0;   // in the output so far: frequency, presence and repetition penalty
-  float bias = 0;             // added after the penalties; -inf forbids the token
-  int32_t in_prompt = 0;      // repetition penalty
+  int32_t output_count = 0;  // in the output so far: frequency, presence and repetition penalty
+  float bias = 0;            // added after the penalties; -inf forbids the token
+  int32_t in_prompt = 0;     // repetition penalty
 };
 
-// Device pointers. Penalties and bias -> temperature -> top_k -> top_p (crossing token kept) -> min_p; ties go to the lower
-// id; NaN is never drawn. The draw inverts the kept weights' sum by ascending id.
+// Device pointers. Penalties and bias -> temperature -> top_k -> top_p (crossing token kept) -> min_p; ties go to the
+// lower id; NaN is never drawn. The draw inverts the kept weights' sum by ascending id.
 struct SampleArgs {
-  float* logits = nullptr;              // [rows][stride], 16-byte aligned; edits are applied in place
-  const SamplingRow* row = nullptr;     // [rows]
-  const LogitEdit* edits = nullptr;     // all rows'
-  float* edited = nullptr;              // scratch, one float an edit
-  int32_t* token = nullptr;             // [rows]
-  float* logprob = nullptr;             // [rows], of the raw logits; written where logprobs >= 0
-  int32_t* top_token = nullptr;         // [rows][kMaxTopTokens], likewise, by falling logprob
-  float* top_logprob = nullptr;         // [rows][kMaxTopTokens]
-  int rows = 0, vocabulary = 0;         // vocabulary at most 262,144
-  int stride = 0;                       // a multiple of 4
+  float* logits = nullptr;           // [rows][stride], 16-byte aligned; edits are applied in place
+  const SamplingRow* row = nullptr;  // [rows]
+  const LogitEdit* edits = nullptr;  // all rows'
+  float* edited = nullptr;           // scratch, one float an edit
+  int32_t* token = nullptr;          // [rows]
+  float* logprob = nullptr;          // [rows], of the raw logits; written where logprobs >= 0
+  int32_t* top_token = nullptr;      // [rows][kMaxTopTokens], likewise, by falling logprob
+  float* top_logprob = nullptr;      // [rows][kMaxTopTokens]
+  int rows = 0, vocabulary = 0;      // vocabulary at most 262,144
+  int stride = 0;                    // a multiple of 4
 };
 
 void Sample(const LaunchContext& context, const SampleArgs& args);

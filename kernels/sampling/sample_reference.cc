@@ -79,7 +79,8 @@ void SampleReference(const SampleArgs& a, double* slack) {
     for (int i = p.first_edit; i < p.first_edit + p.edits; ++i) {
       const LogitEdit& e = a.edits[i];
       float& v = x[e.token];
-      if (p.repetition_penalty != 1.0f && (e.in_prompt || e.output_count > 0)) v = v > 0 ? v / p.repetition_penalty : v * p.repetition_penalty;
+      if (p.repetition_penalty != 1.0f && (e.in_prompt || e.output_count > 0))
+        v = v > 0 ? v / p.repetition_penalty : v * p.repetition_penalty;
       if (e.output_count > 0) v = (v - p.frequency_penalty * static_cast<float>(e.output_count)) - p.presence_penalty;
       v += e.bias;
     }

@@ -65,9 +65,7 @@ TW_HD uint32_t PackBf16(float low, float high) {
 TW_HD Bf16 ToBf16(float x) { return {static_cast<uint16_t>(PackBf16(x, 0.0f) & 0xffffu)}; }
 
 // Element i (0..7) of a vector of 8 Bf16; i is a compile-time constant after unrolling.
-TW_HD float ElementOf(const Vec16& v, int i) {
-  return (i & 1) ? HighFloat(v.word[i >> 1]) : LowFloat(v.word[i >> 1]);
-}
+TW_HD float ElementOf(const Vec16& v, int i) { return (i & 1) ? HighFloat(v.word[i >> 1]) : LowFloat(v.word[i >> 1]); }
 
 TW_HD Vec16 PackVec(const float* eight) {
   Vec16 v;

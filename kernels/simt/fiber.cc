@@ -197,7 +197,8 @@ void RunBlock(Grid block, Grid grid, int threads, size_t shared_bytes) {
       SwitchStacks(machine.scheduler, f.context, machine.stacks + kStackBytes * i, kStackBytes);
     }
     if (!moved) {
-      std::fprintf(stderr, "simt: block (%u %u %u): a barrier that not every thread reaches\n", block.x, block.y, block.z);
+      std::fprintf(stderr, "simt: block (%u %u %u): a barrier that not every thread reaches\n", block.x, block.y,
+                   block.z);
       std::abort();
     }
   }
@@ -226,8 +227,10 @@ void AsyncCopyWait(unsigned groups_left) {
   Fiber& f = *machine.current;
   while (!f.copies.empty() && f.copies.front().group + groups_left < f.copy_group) {
     const PendingCopy& c = f.copies.front();
-    if (c.valid) std::memcpy(c.shared, c.global, 16);
-    else std::memset(c.shared, 0, 16);
+    if (c.valid)
+      std::memcpy(c.shared, c.global, 16);
+    else
+      std::memset(c.shared, 0, 16);
     f.copies.pop_front();
   }
 }
@@ -240,7 +243,8 @@ void RunGrid(Grid grid, int threads, size_t shared_bytes, void (*body)(void*), v
     std::abort();
   }
   if (!machine.stacks) {
-    void* p = mmap(nullptr, kStackBytes * kMaxThreads, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* p = mmap(nullptr, kStackBytes * kMaxThreads, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) std::abort();
     machine.stacks = static_cast<char*>(p);
     machine.fibers.resize(kMaxThreads);
@@ -254,7 +258,8 @@ void RunGrid(Grid grid, int threads, size_t shared_bytes, void (*body)(void*), v
   std::shuffle(order.begin(), order.end(), machine.order);
   for (const size_t i : order)
     RunBlock({static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
-              static_cast<unsigned>(i / grid.x / grid.y)}, grid, threads, shared_bytes);
+              static_cast<unsigned>(i / grid.x / grid.y)},
+             grid, threads, shared_bytes);
 }
 
 }  // namespace tokenworks::simt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only inline PTX. Each wrapper has a scalar definition for the shim; semantics as in the PTX ISA 8.x chapters named.
-// Include through simt.h.
+// The only inline PTX. Each wrapper has a scalar definition for the shim; semantics as in the PTX ISA 8.x chapters
+// named. Include through simt.h.
 #pragma once
 
 namespace tokenworks::simt {
@@ -31,7 +31,8 @@ TW_DEVICE Vec16 Load16(const void* p) {
 TW_DEVICE Vec16 LoadStream16(const void* p) {
   Vec16 v;
   asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
-               : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3]) : "l"(p));
+               : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3])
+               : "l"(p));
   return v;
 }
 TW_DEVICE void Store16(void* p, const Vec16& v) {
@@ -43,7 +44,8 @@ TW_DEVICE unsigned SharedAddress(const void* p) { return static_cast<unsigned>(_
 // cp.async of 16 bytes past L1; !valid writes zeros and reads nothing.
 TW_DEVICE void CopyAsync16(void* shared, const void* global, bool valid = true) {
   const int bytes = valid ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(SharedAddress(shared)), "l"(global), "r"(bytes)
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(SharedAddress(shared)), "l"(global),
+               "r"(bytes)
                : "memory");
 }
 TW_DEVICE void CopyAsyncCommit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
@@ -55,11 +57,15 @@ TW_DEVICE void CopyAsyncWait() {
 // Four 8x8 b16 matrices; lane 8j + r gives the address of row r of matrix j (16 bytes, aligned).
 TW_DEVICE void LoadMatrix4(uint32_t (&d)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3]) : "r"(SharedAddress(row)) : "memory");
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(SharedAddress(row))
+               : "memory");
 }
 TW_DEVICE void LoadMatrix4Transposed(uint32_t (&d)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3]) : "r"(SharedAddress(row)) : "memory");
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(SharedAddress(row))
+               : "memory");
 }
 // Transposes an 8x8 b16 matrix held one row per four lanes.
 TW_DEVICE uint32_t TransposeMatrix(uint32_t v) {

@@ -96,7 +96,8 @@ void Launch(const kernels::LaunchContext&, void (*kernel)(Args), Grid grid, int 
     void (*kernel)(Args);
     Args args;
   } call{kernel, args};
-  RunGrid(grid, threads, shared_bytes, [](void* c) { static_cast<Call*>(c)->kernel(static_cast<Call*>(c)->args); }, &call);
+  RunGrid(
+      grid, threads, shared_bytes, [](void* c) { static_cast<Call*>(c)->kernel(static_cast<Call*>(c)->args); }, &call);
 }
 
 }  // namespace tokenworks::simt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/vector_math/f16.h"
 #include "kernels/tensor_types/load16.h"
 #include "kernels/tensor_types/tensor_type.h"
-#include "kernels/vector_math/f16.h"
 
 namespace tokenworks::kernels {
 namespace {

@@ -6,7 +6,9 @@
 namespace tokenworks::kernels {
 namespace {
 
-void Dequantize(const std::byte* row, int columns, float* out) { std::memcpy(out, row, sizeof(float) * static_cast<size_t>(columns)); }
+void Dequantize(const std::byte* row, int columns, float* out) {
+  std::memcpy(out, row, sizeof(float) * static_cast<size_t>(columns));
+}
 
 }  // namespace
 

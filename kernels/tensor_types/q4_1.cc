@@ -10,7 +10,8 @@ namespace {
 constexpr int kBytes = 20;
 
 void Dequantize(const std::byte* row, int columns, float* out) {
-  for (int b = 0; b < columns / 32; ++b, row += kBytes) DequantizeNibbles(row + 4, F16ToF32(Load16(row)), F16ToF32(Load16(row + 2)), out + b * 32);
+  for (int b = 0; b < columns / 32; ++b, row += kBytes)
+    DequantizeNibbles(row + 4, F16ToF32(Load16(row)), F16ToF32(Load16(row + 2)), out + b * 32);
 }
 
 void Pack(const std::byte* row, int blocks, int r, void* group) {

@@ -4,7 +4,8 @@
 namespace tokenworks::kernels {
 namespace {
 
-constexpr const TensorType* kTable[] = {&kF32Tensor, &kF16Tensor, &kBf16Tensor, &kQ8_0Tensor, &kQ4_0Tensor, &kQ4_1Tensor};
+constexpr const TensorType* kTable[] = {&kF32Tensor,  &kF16Tensor,  &kBf16Tensor,
+                                        &kQ8_0Tensor, &kQ4_0Tensor, &kQ4_1Tensor};
 
 }  // namespace
 

@@ -11,7 +11,7 @@
 namespace tokenworks::kernels {
 
 // 2^f on [-0.5, 0.5], degree 6; the constant term is 1 so that Ex2(0) = 1 exactly.
-inline constexpr float kEx2Poly[7] = {1.0f,           0.693147182f,    0.240226507f,   0.0555041087f,
+inline constexpr float kEx2Poly[7] = {1.0f,           0.693147182f,   0.240226507f,   0.0555041087f,
                                       0.00961812911f, 0.00133335581f, 0.000154035304f};
 inline constexpr float kEx2Lowest = -100.0f;
 inline constexpr float kEx2Highest = 128.0f;
@@ -102,10 +102,22 @@ static inline void SinCos(double x, double* sine, double* cosine) {
   s = r * (1.0 + s);
   c = 1.0 + c;
   switch (static_cast<int64_t>(n) & 3) {
-    case 0: *sine = s; *cosine = c; break;
-    case 1: *sine = c; *cosine = -s; break;
-    case 2: *sine = -s; *cosine = -c; break;
-    default: *sine = -c; *cosine = s; break;
+    case 0:
+      *sine = s;
+      *cosine = c;
+      break;
+    case 1:
+      *sine = c;
+      *cosine = -s;
+      break;
+    case 2:
+      *sine = -s;
+      *cosine = -c;
+      break;
+    default:
+      *sine = -c;
+      *cosine = s;
+      break;
   }
 }
 

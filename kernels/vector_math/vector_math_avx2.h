@@ -15,7 +15,8 @@ inline __m256 Ex2x8(__m256 x) {
   for (int i = 5; i >= 0; --i) p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(kEx2Poly[i]));
   const __m256i shifted = _mm256_slli_epi32(_mm256_cvttps_epi32(n), 23);
   __m256 y = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), shifted));
-  y = _mm256_blendv_ps(y, _mm256_set1_ps(std::numeric_limits<float>::infinity()), _mm256_cmp_ps(x, _mm256_set1_ps(kEx2Highest), _CMP_GE_OQ));
+  y = _mm256_blendv_ps(y, _mm256_set1_ps(std::numeric_limits<float>::infinity()),
+                       _mm256_cmp_ps(x, _mm256_set1_ps(kEx2Highest), _CMP_GE_OQ));
   y = _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(kEx2Lowest), _CMP_LT_OQ), y);
   return _mm256_blendv_ps(y, x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
 }

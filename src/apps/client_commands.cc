@@ -28,7 +28,8 @@ StatusOr<std::string> FetchStatus(const std::string& name) {
   const auto port = ClusterPort(name);
   if (!port.ok()) return absl::UnavailableError(port.status().message());
   TW_ASSIGN_OR_RETURN(const HttpAnswer answer, Http(*port, "GET", "/v1/cluster"));
-  if (answer.status != 200 || !json::parse(answer.body, nullptr, false).is_object()) return absl::InternalError("the cluster's status is not JSON");
+  if (answer.status != 200 || !json::parse(answer.body, nullptr, false).is_object())
+    return absl::InternalError("the cluster's status is not JSON");
   return answer.body;
 }
 
@@ -38,8 +39,10 @@ int Watch(const std::string& name) {
   for (bool first = true;; first = false) {
     const auto status = FetchStatus(name);
     if (!status.ok()) return first ? Fail(status.status()) : 0;
-    if (LiveStatus::Usable()) live.Show(json::parse(*status), std::chrono::steady_clock::now());
-    else std::printf("%s", StatusTable(json::parse(*status)).c_str()), std::fflush(stdout);
+    if (LiveStatus::Usable())
+      live.Show(json::parse(*status), std::chrono::steady_clock::now());
+    else
+      std::printf("%s", StatusTable(json::parse(*status)).c_str()), std::fflush(stdout);
     std::this_thread::sleep_for(kRedraw);
   }
 }
@@ -47,7 +50,9 @@ int Watch(const std::string& name) {
 }  // namespace
 
 int RunStatus(int argc, char** argv) {
-  CLI::App app("Show a cluster: workers, roles, queues, KV use.\n\nexamples:\n  tokenworks status\n  tokenworks status --watch\n  tokenworks status --json");
+  CLI::App app(
+      "Show a cluster: workers, roles, queues, KV use.\n\nexamples:\n  tokenworks status\n  tokenworks status "
+      "--watch\n  tokenworks status --json");
   std::string name = "local";
   bool as_json = false, watch = false;
   app.add_option("--name", name, "name of the cluster");
@@ -65,7 +70,9 @@ int RunRole(int argc, char** argv) {
   CLI::App app("Change a worker's role at its next step.\n\nexample:\n  tokenworks role decode-0 mixed");
   std::string name = "local", worker, role;
   app.add_option("WORKER", worker, "the worker's id, as `status` shows it")->required();
-  app.add_option("ROLE", role, "prefill, decode, mixed or parked")->required()->check(CLI::IsMember({"prefill", "decode", "mixed", "parked"}));
+  app.add_option("ROLE", role, "prefill, decode, mixed or parked")
+      ->required()
+      ->check(CLI::IsMember({"prefill", "decode", "mixed", "parked"}));
   app.add_option("--name", name, "name of the cluster");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   const auto port = ClusterPort(name);
@@ -74,14 +81,17 @@ int RunRole(int argc, char** argv) {
   if (!answer.ok()) return Fail(answer.status());
   if (answer->status != 200) {
     const json parsed = json::parse(answer->body, nullptr, false);
-    return Fail(absl::InternalError(parsed.is_object() && parsed.contains("error") ? parsed["error"].value("message", "") : answer->body));
+    return Fail(absl::InternalError(
+        parsed.is_object() && parsed.contains("error") ? parsed["error"].value("message", "") : answer->body));
   }
   std::printf("%s is %s\n", worker.c_str(), role.c_str());
   return 0;
 }
 
 int RunChat(int argc, char** argv) {
-  CLI::App app("Talk to a cluster; starts one when none runs.\n\nexamples:\n  tokenworks chat \"What is a GPU?\"\n  tokenworks chat");
+  CLI::App app(
+      "Talk to a cluster; starts one when none runs.\n\nexamples:\n  tokenworks chat \"What is a GPU?\"\n  tokenworks "
+      "chat");
   std::string name = "local", prompt;
   int max_tokens = 512;
   app.add_option("PROMPT", prompt, "one question; without it a conversation");
@@ -109,18 +119,19 @@ int RunChat(int argc, char** argv) {
     messages.push_back({{"role", "user"}, {"content", line}});
     const json body = {{"model", "default"}, {"messages", messages}, {"stream", true}, {"max_tokens", max_tokens}};
     std::string text, error;
-    const auto answer = Http(*port, "POST", "/v1/chat/completions", body.dump(-1, ' ', false, json::error_handler_t::replace), [&](const std::string& event) {
-      if (event.rfind("data: {", 0) != 0) return;
-      const json chunk = json::parse(event.substr(6), nullptr, false);
-      if (chunk.contains("error")) error = chunk["error"].value("message", "");
-      if (!chunk.contains("choices") || chunk["choices"].empty()) return;
-      const json& delta = chunk["choices"][0]["delta"];
-      if (!delta.contains("content") || !delta["content"].is_string()) return;
-      const std::string piece = delta["content"].get<std::string>();
-      text += piece;
-      std::fputs(piece.c_str(), stdout);
-      std::fflush(stdout);
-    });
+    const auto answer = Http(*port, "POST", "/v1/chat/completions",
+                             body.dump(-1, ' ', false, json::error_handler_t::replace), [&](const std::string& event) {
+                               if (event.rfind("data: {", 0) != 0) return;
+                               const json chunk = json::parse(event.substr(6), nullptr, false);
+                               if (chunk.contains("error")) error = chunk["error"].value("message", "");
+                               if (!chunk.contains("choices") || chunk["choices"].empty()) return;
+                               const json& delta = chunk["choices"][0]["delta"];
+                               if (!delta.contains("content") || !delta["content"].is_string()) return;
+                               const std::string piece = delta["content"].get<std::string>();
+                               text += piece;
+                               std::fputs(piece.c_str(), stdout);
+                               std::fflush(stdout);
+                             });
     std::printf("\n");
     if (!answer.ok()) return Fail(answer.status());
     if (answer->status != 200 || !error.empty()) return Fail(absl::InternalError(error.empty() ? answer->body : error));

@@ -13,7 +13,10 @@ namespace tokenworks::apps {
 void ClusterOptions::AddTo(CLI::App& app, bool with_file) {
   if (with_file) app.add_option("FILE", file, "cluster YAML (default: 1 prefill + 1 decode worker on the CPU)");
   app.add_option("--name", name, "name of the cluster")->check([](const std::string& s) {
-    return s.empty() || s.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != std::string::npos ? std::string("a name has letters, digits, - and _") : std::string();
+    return s.empty() || s.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
+                            std::string::npos
+               ? std::string("a name has letters, digits, - and _")
+               : std::string();
   });
   app.add_option("--port", port, "HTTP port (0 = any free one)")->check(CLI::Range(0, 65535));
   app.add_option("--set", sets, "set one configuration key: --set pools.decode.threads=2");
@@ -26,7 +29,8 @@ StatusOr<launch::ClusterConfig> ClusterOptions::Load(launch::ClusterConfig confi
   TW_RETURN_IF_ERROR(launch::LoadEnvironment(environ, config));
   for (const std::string& set : sets) {
     const size_t equals = set.find('=');
-    if (equals == std::string::npos) return absl::InvalidArgumentError(base::StrCat("--set ", set, ": write key=value"));
+    if (equals == std::string::npos)
+      return absl::InvalidArgumentError(base::StrCat("--set ", set, ": write key=value"));
     TW_RETURN_IF_ERROR(launch::SetKey(config, set.substr(0, equals), set.substr(equals + 1)));
   }
   if (port >= 0) config.http_port = port;
@@ -46,7 +50,8 @@ int Parse(CLI::App& app, int argc, char** argv) {
 
 int Fail(const Status& status) {
   std::fprintf(stderr, "tokenworks: %s\n", std::string(status.message()).c_str());
-  const bool usage = status.code() == StatusCode::kInvalidArgument || status.code() == StatusCode::kNotFound || status.code() == StatusCode::kUnimplemented;
+  const bool usage = status.code() == StatusCode::kInvalidArgument || status.code() == StatusCode::kNotFound ||
+                     status.code() == StatusCode::kUnimplemented;
   return usage ? 2 : 1;
 }
 

@@ -22,13 +22,17 @@ constexpr auto kDrainPatience = std::chrono::seconds(3);
 void AppendHistogram(std::string* out, const char* name, const router::LatencyHistogram& h) {
   *out += StrCat("# TYPE ", name, " histogram\n");
   uint64_t below = 0;
-  for (size_t i = 0; i < router::LatencyHistogram::kBounds.size(); ++i) *out += StrCat(name, "_bucket{le=\"", router::LatencyHistogram::kBounds[i], "\"} ", below += h.counts()[i], "\n");
-  *out += StrCat(name, "_bucket{le=\"+Inf\"} ", h.count(), "\n", name, "_sum ", h.sum_seconds(), "\n", name, "_count ", h.count(), "\n");
+  for (size_t i = 0; i < router::LatencyHistogram::kBounds.size(); ++i)
+    *out += StrCat(name, "_bucket{le=\"", router::LatencyHistogram::kBounds[i], "\"} ", below += h.counts()[i], "\n");
+  *out += StrCat(name, "_bucket{le=\"+Inf\"} ", h.count(), "\n", name, "_sum ", h.sum_seconds(), "\n", name, "_count ",
+                 h.count(), "\n");
 }
 
 std::string PrometheusText(const router::ClusterStatus& s) {
   std::string out;
-  const auto counter = [&](const char* name, uint64_t value) { out += StrCat("# TYPE ", name, " counter\n", name, " ", value, "\n"); };
+  const auto counter = [&](const char* name, uint64_t value) {
+    out += StrCat("# TYPE ", name, " counter\n", name, " ", value, "\n");
+  };
   counter("tokenworks_prompt_tokens_total", s.metrics.prompt_tokens);
   counter("tokenworks_generation_tokens_total", s.metrics.generation_tokens);
   counter("tokenworks_prompt_tokens_cached_total", s.metrics.prompt_tokens_cached);
@@ -36,14 +40,22 @@ std::string PrometheusText(const router::ClusterStatus& s) {
   counter("vllm:prompt_tokens_total", s.metrics.prompt_tokens);
   counter("vllm:generation_tokens_total", s.metrics.generation_tokens);
   out += "# TYPE tokenworks_requests_total counter\n";
-  const std::pair<const char*, uint64_t> outcomes[] = {{"completed", s.requests.completed}, {"failed", s.requests.failed}, {"cancelled", s.requests.cancelled}, {"rejected", s.requests.rejected}};
-  for (const auto& [outcome, n] : outcomes) out += StrCat("tokenworks_requests_total{outcome=\"", outcome, "\"} ", n, "\n");
-  out += StrCat("# TYPE tokenworks_requests_running gauge\ntokenworks_requests_running ", s.metrics.running, "\n# TYPE tokenworks_requests_waiting gauge\ntokenworks_requests_waiting ", s.metrics.waiting, "\n");
+  const std::pair<const char*, uint64_t> outcomes[] = {{"completed", s.requests.completed},
+                                                       {"failed", s.requests.failed},
+                                                       {"cancelled", s.requests.cancelled},
+                                                       {"rejected", s.requests.rejected}};
+  for (const auto& [outcome, n] : outcomes)
+    out += StrCat("tokenworks_requests_total{outcome=\"", outcome, "\"} ", n, "\n");
+  out += StrCat("# TYPE tokenworks_requests_running gauge\ntokenworks_requests_running ", s.metrics.running,
+                "\n# TYPE tokenworks_requests_waiting gauge\ntokenworks_requests_waiting ", s.metrics.waiting, "\n");
   out += "# TYPE tokenworks_kv_blocks gauge\n";
   for (const router::WorkerStatus& w : s.workers) {
     const KvCounts& kv = w.report.kv;
-    const std::pair<const char*, int> states[] = {{"free", kv.free}, {"cached", kv.cached}, {"active", kv.active}, {"reserved", kv.reserved}, {"sending", kv.sending}, {"receiving", kv.receiving}, {"leaked", kv.leaked}};
-    for (const auto& [state, n] : states) out += StrCat("tokenworks_kv_blocks{worker=\"", w.hello.worker, "\",state=\"", state, "\"} ", n, "\n");
+    const std::pair<const char*, int> states[] = {
+        {"free", kv.free},       {"cached", kv.cached},       {"active", kv.active}, {"reserved", kv.reserved},
+        {"sending", kv.sending}, {"receiving", kv.receiving}, {"leaked", kv.leaked}};
+    for (const auto& [state, n] : states)
+      out += StrCat("tokenworks_kv_blocks{worker=\"", w.hello.worker, "\",state=\"", state, "\"} ", n, "\n");
   }
   AppendHistogram(&out, "tokenworks_time_to_first_token_seconds", s.metrics.ttft);
   AppendHistogram(&out, "tokenworks_inter_token_latency_seconds", s.metrics.inter_token);
@@ -56,20 +68,25 @@ std::string PrometheusText(const router::ClusterStatus& s) {
 class RouterBackend final : public openai_http::Backend {
  public:
   explicit RouterBackend(router::Router& router) : router_(router) {}
-  RequestId Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink) override { return router_.Submit(std::move(request), std::move(sink), router::SeedSource::kGiven); }
+  RequestId Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink) override {
+    return router_.Submit(std::move(request), std::move(sink), router::SeedSource::kGiven);
+  }
   void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens) override {
     router_.Cancel(request, sequence, reason, kept_tokens);
   }
   void ClusterJson(std::function<void(std::string)> done) override {
     router_.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(router::ToJson(s).dump()); });
   }
-  void SetRole(const WorkerId& worker, WorkerRole role, std::function<void(Status)> done) override { router_.SetRole(worker, role, std::move(done)); }
+  void SetRole(const WorkerId& worker, WorkerRole role, std::function<void(Status)> done) override {
+    router_.SetRole(worker, role, std::move(done));
+  }
   void Metrics(std::function<void(std::string)> done) override {
     router_.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(PrometheusText(s)); });
   }
   void Ready(std::function<void(Status)> done) override {
     router_.GetStatus([done = std::move(done)](router::ClusterStatus s) {
-      done(s.ready ? OkStatus() : absl::UnavailableError(s.not_ready_reason.empty() ? "no worker is ready" : s.not_ready_reason));
+      done(s.ready ? OkStatus()
+                   : absl::UnavailableError(s.not_ready_reason.empty() ? "no worker is ready" : s.not_ready_reason));
     });
   }
 
@@ -77,12 +94,16 @@ class RouterBackend final : public openai_http::Backend {
   router::Router& router_;
 };
 
-StatusOr<std::unique_ptr<grpc_frontend::InferenceServer>> StartGrpc(const launch::ClusterConfig& config, router::Router& router, const text::Tokenizer& tokenizer) {
+StatusOr<std::unique_ptr<grpc_frontend::InferenceServer>> StartGrpc(const launch::ClusterConfig& config,
+                                                                    router::Router& router,
+                                                                    const text::Tokenizer& tokenizer) {
   grpc_frontend::InferenceServerOptions options;
   options.host = config.grpc_host == "localhost" ? "127.0.0.1" : config.grpc_host;
   options.port = config.grpc_port;
   options.model = config.model_name;
-  options.ready = [&router](std::function<void(bool)> done) { router.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(s.ready); }); };
+  options.ready = [&router](std::function<void(bool)> done) {
+    router.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(s.ready); });
+  };
   return grpc_frontend::InferenceServer::Start(std::move(options), router, tokenizer);
 }
 
@@ -115,10 +136,12 @@ StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfi
   openai_http::FrontendOptions options;
   options.model = config.model_name;
   options.created = std::time(nullptr);
-  options.context_length = config.context_length > 0 ? std::min(config.context_length, model.context_length) : model.context_length;
+  options.context_length =
+      config.context_length > 0 ? std::min(config.context_length, model.context_length) : model.context_length;
   options.version = kVersion;
   options.config_json = [text = launch::ConfigJson(config)] { return text; };
-  p->openai = std::make_unique<openai_http::OpenAiFrontend>(std::move(options), *p->tokenizer, p->chat_template.get(), *p->backend);
+  p->openai = std::make_unique<openai_http::OpenAiFrontend>(std::move(options), *p->tokenizer, p->chat_template.get(),
+                                                            *p->backend);
   http::ServerOptions server;
   server.host = config.http_host == "localhost" ? "127.0.0.1" : config.http_host;
   server.port = static_cast<uint16_t>(config.http_port);
@@ -128,7 +151,8 @@ StatusOr<std::unique_ptr<FrontEnds>> FrontEnds::Start(const launch::ClusterConfi
   p->openai->Register(*p->server);
   TW_RETURN_IF_ERROR(p->server->Start());
   TW_ASSIGN_OR_RETURN(p->grpc, StartGrpc(config, router, *p->tokenizer));
-  router.SetAddresses(StrCat("http://", config.http_host, ":", p->server->port()), StrCat(config.grpc_host, ":", p->grpc->port()));
+  router.SetAddresses(StrCat("http://", config.http_host, ":", p->server->port()),
+                      StrCat(config.grpc_host, ":", p->grpc->port()));
   return std::unique_ptr<FrontEnds>(new FrontEnds(std::move(p)));
 }
 

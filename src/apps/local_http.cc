@@ -32,7 +32,8 @@ void Unchunk(std::string* raw, std::string* out) {
 
 }  // namespace
 
-StatusOr<HttpAnswer> Http(int port, const std::string& method, const std::string& path, const std::string& body, const std::function<void(const std::string&)>& line) {
+StatusOr<HttpAnswer> Http(int port, const std::string& method, const std::string& path, const std::string& body,
+                          const std::function<void(const std::string&)>& line) {
   base::UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -40,8 +41,12 @@ StatusOr<HttpAnswer> Http(int port, const std::string& method, const std::string
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     return absl::UnavailableError(StrCat("connecting to 127.0.0.1:", port, ": ", std::strerror(errno)));
-  const std::string request = StrCat(method, " ", path, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
-  if (send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) return absl::UnavailableError("sending the request failed");
+  const std::string request =
+      StrCat(method, " ", path,
+             " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ",
+             body.size(), "\r\n\r\n", body);
+  if (send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+    return absl::UnavailableError("sending the request failed");
   std::string raw, decoded;
   HttpAnswer answer;
   bool head_done = false, chunked = false;
@@ -59,10 +64,13 @@ StatusOr<HttpAnswer> Http(int port, const std::string& method, const std::string
       raw.erase(0, end + 4);
       head_done = true;
     }
-    if (chunked) Unchunk(&raw, &decoded);
-    else decoded += std::exchange(raw, {});
+    if (chunked)
+      Unchunk(&raw, &decoded);
+    else
+      decoded += std::exchange(raw, {});
     if (line && answer.status == 200)
-      for (size_t end; (end = decoded.find('\n')) != std::string::npos; decoded.erase(0, end + 1)) line(decoded.substr(0, end));
+      for (size_t end; (end = decoded.find('\n')) != std::string::npos; decoded.erase(0, end + 1))
+        line(decoded.substr(0, end));
   }
   if (!head_done) return absl::UnavailableError(StrCat("127.0.0.1:", port, " closed the connection without an answer"));
   answer.body = std::move(decoded);
@@ -71,7 +79,9 @@ StatusOr<HttpAnswer> Http(int port, const std::string& method, const std::string
 
 StatusOr<int> ClusterPort(const std::string& name) {
   const launch::RunFolder folder = launch::RunFolder::Named(name);
-  if (!folder.Holder()) return absl::UnavailableError(StrCat("no cluster '", name, "' runs; start it with `tokenworks up --name ", name, "`"));
+  if (!folder.Holder())
+    return absl::UnavailableError(
+        StrCat("no cluster '", name, "' runs; start it with `tokenworks up --name ", name, "`"));
   TW_ASSIGN_OR_RETURN(const std::string text, folder.Read("router.json"));
   return nlohmann::json::parse(text, nullptr, false).value("http_port", 0);
 }

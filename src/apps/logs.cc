@@ -27,7 +27,8 @@ std::vector<fs::path> LogFiles(const launch::RunFolder& folder, const std::strin
   std::vector<fs::path> logs;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder.path(), error))
-    if (entry.path().extension() == ".log" && (process.empty() || entry.path().stem() == process)) logs.push_back(entry.path());
+    if (entry.path().extension() == ".log" && (process.empty() || entry.path().stem() == process))
+      logs.push_back(entry.path());
   std::sort(logs.begin(), logs.end());
   return logs;
 }
@@ -49,7 +50,9 @@ std::streamoff PrintFrom(const fs::path& path, std::streamoff offset, size_t mos
 }  // namespace
 
 int RunLogs(int argc, char** argv) {
-  CLI::App app("Show the logs of a cluster.\n\nexamples:\n  tokenworks logs\n  tokenworks logs decode-0 -n 20\n  tokenworks logs --follow");
+  CLI::App app(
+      "Show the logs of a cluster.\n\nexamples:\n  tokenworks logs\n  tokenworks logs decode-0 -n 20\n  tokenworks "
+      "logs --follow");
   std::string name = "local", process;
   size_t lines = SIZE_MAX;
   bool follow = false;
@@ -62,7 +65,8 @@ int RunLogs(int argc, char** argv) {
   if (LogFiles(folder, process).empty()) {
     std::string known;
     for (const auto& path : LogFiles(folder, "")) known += StrCat(known.empty() ? "" : ", ", path.stem().string());
-    return Fail(absl::NotFoundError(known.empty() ? StrCat("no logs of a cluster '", name, "' in ", folder.path(), "; `tokenworks up --name ", name, "` starts one")
+    return Fail(absl::NotFoundError(known.empty() ? StrCat("no logs of a cluster '", name, "' in ", folder.path(),
+                                                           "; `tokenworks up --name ", name, "` starts one")
                                                   : StrCat("no log of '", process, "'; there are ", known)));
   }
   std::map<fs::path, std::streamoff> offsets;

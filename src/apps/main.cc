@@ -31,7 +31,9 @@ constexpr Command kCommands[] = {
 };
 
 int Usage(std::FILE* out) {
-  std::fprintf(out, "tokenworks: a disaggregated LLM inference server\n\nusage: tokenworks COMMAND [options]; every command has --help\n\n");
+  std::fprintf(out,
+               "tokenworks: a disaggregated LLM inference server\n\nusage: tokenworks COMMAND [options]; every command "
+               "has --help\n\n");
   for (const Command& c : kCommands) std::fprintf(out, "  %-8s %s\n", c.name, c.about);
   std::fprintf(out, "\nto begin:\n  tokenworks up --detach\n  tokenworks chat \"What is the capital of France?\"\n");
   return out == stdout ? 0 : 2;
@@ -41,7 +43,8 @@ int UnknownCommand(const char* name) {
   std::vector<std::string> names;
   for (const Command& c : kCommands) names.push_back(c.name);
   const std::string nearest = tokenworks::launch::NearestName(name, names);
-  std::fprintf(stderr, "tokenworks: unknown command '%s'%s; `tokenworks --help` lists all\n", name, nearest.empty() ? "" : (", did you mean " + nearest + "?").c_str());
+  std::fprintf(stderr, "tokenworks: unknown command '%s'%s; `tokenworks --help` lists all\n", name,
+               nearest.empty() ? "" : (", did you mean " + nearest + "?").c_str());
   return 2;
 }
 
@@ -49,7 +52,8 @@ int UnknownCommand(const char* name) {
 
 int main(int argc, char** argv) {
   if (argc < 2) return Usage(stderr);
-  if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0 || std::strcmp(argv[1], "help") == 0) return Usage(stdout);
+  if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0 || std::strcmp(argv[1], "help") == 0)
+    return Usage(stdout);
   if (std::strcmp(argv[1], "--version") == 0) return std::printf("tokenworks %s\n", tokenworks::apps::kVersion), 0;
   for (const Command& c : kCommands)
     if (std::strcmp(argv[1], c.name) == 0) return c.run(argc - 1, argv + 1);

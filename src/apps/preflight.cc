@@ -22,20 +22,27 @@ Status ReadModel(const std::string& path, launch::ModelFacts* facts) {
   facts->name = config.name;
   facts->context_length = config.context_length;
   for (const auto& tensor : file->tensors()) facts->weight_bytes += tensor.data.size();
-  facts->kv_block_bytes = uint64_t{2} * static_cast<uint64_t>(config.layers) * static_cast<uint64_t>(config.kv_heads) * static_cast<uint64_t>(config.head_dim) * kBlockTokens * KvDtypeBytes(KvDtype::kF16);
+  facts->kv_block_bytes = uint64_t{2} * static_cast<uint64_t>(config.layers) * static_cast<uint64_t>(config.kv_heads) *
+                          static_cast<uint64_t>(config.head_dim) * kBlockTokens * KvDtypeBytes(KvDtype::kF16);
   return OkStatus();
 }
 
 }  // namespace
 
-std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path, const std::string& run_folder) {
+std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
+                                       const std::string& run_folder) {
   launch::Facts facts;
   facts.machine = launch::ProbeMachine(config, run_folder);
   facts.machine.kv_default_bytes = model::cpu::DefaultKvBytes();
-  if (const kernels::KernelSet* set = kernels::SelectKernels(config.kernels)) facts.machine.kernels = std::string(set->name);
-  else facts.machine.kernels_problem = base::StrCat("engine.kernels '", config.kernels, "' (or TOKENWORKS_KERNELS) is unknown or not for this CPU; use scalar, avx2 or avx512vnni, or leave it empty");
+  if (const kernels::KernelSet* set = kernels::SelectKernels(config.kernels))
+    facts.machine.kernels = std::string(set->name);
+  else
+    facts.machine.kernels_problem = base::StrCat(
+        "engine.kernels '", config.kernels,
+        "' (or TOKENWORKS_KERNELS) is unknown or not for this CPU; use scalar, avx2 or avx512vnni, or leave it empty");
   facts.model.status = model_path.ok() ? ReadModel(*model_path, &facts.model) : model_path.status();
-  facts.ports = {launch::ProbePort("http", config.http_host, config.http_port), launch::ProbePort("grpc", config.grpc_host, config.grpc_port)};
+  facts.ports = {launch::ProbePort("http", config.http_host, config.http_port),
+                 launch::ProbePort("grpc", config.grpc_host, config.grpc_port)};
   return launch::Examine(config, facts);
 }
 

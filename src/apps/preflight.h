@@ -10,6 +10,7 @@
 namespace tokenworks::apps {
 
 // `model_path` names a file that is there, or the status says why there is none.
-std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path, const std::string& run_folder);
+std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
+                                       const std::string& run_folder);
 
 }  // namespace tokenworks::apps

@@ -17,11 +17,15 @@ namespace {
 using base::StrCat;
 
 Status AddWorkers(const launch::ClusterConfig& config, const launch::RunFolder& folder, router::Router& router) {
-  const std::pair<WorkerRole, int> pools[] = {{WorkerRole::kPrefill, config.prefill.replicas}, {WorkerRole::kDecode, config.decode.replicas}, {WorkerRole::kMixed, config.mixed.replicas}};
+  const std::pair<WorkerRole, int> pools[] = {{WorkerRole::kPrefill, config.prefill.replicas},
+                                              {WorkerRole::kDecode, config.decode.replicas},
+                                              {WorkerRole::kMixed, config.mixed.replicas}};
   for (const auto& [role, replicas] : pools)
     for (int i = 0; i < replicas; ++i) {
       const std::string id = StrCat(WorkerRoleName(role), "-", i);
-      TW_RETURN_IF_ERROR(router.AddWorkerLink(id, role, std::make_unique<rpc::WorkerStreamClient>(rpc::WorkerStreamClientOptions{folder.WorkerSocket(id)})));
+      TW_RETURN_IF_ERROR(router.AddWorkerLink(
+          id, role,
+          std::make_unique<rpc::WorkerStreamClient>(rpc::WorkerStreamClientOptions{folder.WorkerSocket(id)})));
     }
   return OkStatus();
 }
@@ -33,8 +37,10 @@ Status Serve(const std::string& run) {
   TW_ASSIGN_OR_RETURN(const auto router, router::Router::Create(std::move(options)));
   TW_RETURN_IF_ERROR(AddWorkers(config, folder, *router));
   TW_ASSIGN_OR_RETURN(const auto front_ends, FrontEnds::Start(config, *router));
-  TW_RETURN_IF_ERROR(folder.Write("router.json", StrCat("{\"http_port\": ", front_ends->http_port(), ", \"grpc_port\": ", front_ends->grpc_port(), "}")));
-  std::printf("router: http %s:%d, grpc %s:%d\n", config.http_host.c_str(), front_ends->http_port(), config.grpc_host.c_str(), front_ends->grpc_port());
+  TW_RETURN_IF_ERROR(folder.Write("router.json", StrCat("{\"http_port\": ", front_ends->http_port(),
+                                                        ", \"grpc_port\": ", front_ends->grpc_port(), "}")));
+  std::printf("router: http %s:%d, grpc %s:%d\n", config.http_host.c_str(), front_ends->http_port(),
+              config.grpc_host.c_str(), front_ends->grpc_port());
   std::fflush(stdout);
   WaitForStop();
   return OkStatus();

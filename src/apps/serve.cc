@@ -25,14 +25,17 @@ Status Serve(const launch::ClusterConfig& config) {
     if (worker) worker->Post(std::move(message));
   });
   router::LocalWorkerLink* link = owned.get();
-  TW_ASSIGN_OR_RETURN(worker, worker::Worker::Create(MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, ""), std::move(executor), nullptr, [link](FromWorker message) { link->Deliver(std::move(message)); }));
+  TW_ASSIGN_OR_RETURN(
+      worker, worker::Worker::Create(MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, ""), std::move(executor),
+                                     nullptr, [link](FromWorker message) { link->Deliver(std::move(message)); }));
   TW_RETURN_IF_ERROR(router->AddWorkerLink("mixed-0", WorkerRole::kMixed, std::move(owned)));
   FromWorker hello;
   hello.hello = worker->hello();
   link->Deliver(std::move(hello));
   {
     TW_ASSIGN_OR_RETURN(const auto front_ends, FrontEnds::Start(config, *router));
-    std::printf("ready: http://%s:%d/v1 (grpc %s:%d)\n", config.http_host.c_str(), front_ends->http_port(), config.grpc_host.c_str(), front_ends->grpc_port());
+    std::printf("ready: http://%s:%d/v1 (grpc %s:%d)\n", config.http_host.c_str(), front_ends->http_port(),
+                config.grpc_host.c_str(), front_ends->grpc_port());
     std::fflush(stdout);
     WaitForStop();
   }
@@ -45,7 +48,9 @@ Status Serve(const launch::ClusterConfig& config) {
 
 int RunServe(int argc, char** argv) {
   BlockStopSignals();
-  CLI::App app("One process, aggregated.\n\nexamples:\n  tokenworks serve default\n  tokenworks serve model.gguf --threads 2 --port 0");
+  CLI::App app(
+      "One process, aggregated.\n\nexamples:\n  tokenworks serve default\n  tokenworks serve model.gguf --threads 2 "
+      "--port 0");
   ClusterOptions options;
   std::string model = "default";
   int threads = 0;
@@ -60,9 +65,12 @@ int RunServe(int argc, char** argv) {
   base.model = model;
   auto config = options.Load(base);
   if (!config.ok()) return Fail(config.status());
-  const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) { std::fprintf(stderr, "model: %s\n", what.c_str()); });
+  const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) {
+    std::fprintf(stderr, "model: %s\n", what.c_str());
+  });
   if (!path.ok()) return Fail(path.status());
-  if (const Status sound = launch::Errors(Preflight(*config, path, launch::HomeFolder())); !sound.ok()) return Fail(sound);
+  if (const Status sound = launch::Errors(Preflight(*config, path, launch::HomeFolder())); !sound.ok())
+    return Fail(sound);
   if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
   config->model = *path;
   const Status status = Serve(*config);

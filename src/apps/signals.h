@@ -2,8 +2,8 @@
 // Serving processes end on SIGTERM or SIGINT.
 #pragma once
 
-#include <csignal>
 #include <pthread.h>
+#include <csignal>
 
 namespace tokenworks::apps {
 

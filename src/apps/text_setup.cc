@@ -6,14 +6,17 @@ namespace {
 
 constexpr int64_t kControlToken = 3, kUserDefinedToken = 4;
 constexpr const char* kChatMl =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + "
+    "'\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 }  // namespace
 
 StatusOr<std::unique_ptr<text::Tokenizer>> LoadTokenizer(const model_files::GgufFile& file) {
   TW_ASSIGN_OR_RETURN(const std::string model, file.String("tokenizer.ggml.model"));
-  if (model != "gpt2") return absl::UnimplementedError(file.path() + ": tokenizer.ggml.model is '" + model + "'; supported is gpt2 (byte-level BPE)");
+  if (model != "gpt2")
+    return absl::UnimplementedError(file.path() + ": tokenizer.ggml.model is '" + model +
+                                    "'; supported is gpt2 (byte-level BPE)");
   text::TokenizerData data;
   TW_ASSIGN_OR_RETURN(data.tokens, file.Strings("tokenizer.ggml.tokens"));
   TW_ASSIGN_OR_RETURN(data.merges, file.Strings("tokenizer.ggml.merges"));
@@ -26,9 +29,11 @@ StatusOr<std::unique_ptr<text::Tokenizer>> LoadTokenizer(const model_files::Gguf
   return text::Tokenizer::Create(std::move(data));
 }
 
-StatusOr<std::unique_ptr<text::ChatTemplate>> LoadChatTemplate(const model_files::GgufFile& file, const text::Tokenizer& tokenizer) {
+StatusOr<std::unique_ptr<text::ChatTemplate>> LoadChatTemplate(const model_files::GgufFile& file,
+                                                               const text::Tokenizer& tokenizer) {
   const std::string source = file.String("tokenizer.chat_template").value_or(kChatMl);
-  return text::ChatTemplate::Create(source, std::string(tokenizer.TokenBytes(tokenizer.bos())), std::string(tokenizer.TokenBytes(tokenizer.eos())));
+  return text::ChatTemplate::Create(source, std::string(tokenizer.TokenBytes(tokenizer.bos())),
+                                    std::string(tokenizer.TokenBytes(tokenizer.eos())));
 }
 
 }  // namespace tokenworks::apps

@@ -14,6 +14,7 @@ namespace tokenworks::apps {
 // InvalidArgument or Unimplemented names the metadata key.
 StatusOr<std::unique_ptr<text::Tokenizer>> LoadTokenizer(const model_files::GgufFile& file);
 // ChatML when the file has no template.
-StatusOr<std::unique_ptr<text::ChatTemplate>> LoadChatTemplate(const model_files::GgufFile& file, const text::Tokenizer& tokenizer);
+StatusOr<std::unique_ptr<text::ChatTemplate>> LoadChatTemplate(const model_files::GgufFile& file,
+                                                               const text::Tokenizer& tokenizer);
 
 }  // namespace tokenworks::apps

@@ -57,7 +57,8 @@ std::string Tail(const std::string& path) {
 
 void AddChildren(const launch::ClusterConfig& config, const launch::RunFolder& folder, launch::Supervisor& supervisor) {
   supervisor.Add("router", {"router", "--run", folder.path()}, folder.Log("router"));
-  const std::pair<const char*, int> pools[] = {{"prefill", config.prefill.replicas}, {"decode", config.decode.replicas}, {"mixed", config.mixed.replicas}};
+  const std::pair<const char*, int> pools[] = {
+      {"prefill", config.prefill.replicas}, {"decode", config.decode.replicas}, {"mixed", config.mixed.replicas}};
   for (const auto& [role, replicas] : pools)
     for (int i = 0; i < replicas; ++i) {
       const std::string id = StrCat(role, "-", i);
@@ -71,8 +72,10 @@ Status WaitReady(const launch::RunFolder& folder, launch::Supervisor& supervisor
   while (!Ready(folder)) {
     if (stop_requested) return absl::CancelledError("stopped before the cluster was ready");
     for (const std::string& name : supervisor.Tick(std::chrono::steady_clock::now()))
-      if (name == "router" || ++deaths >= 3) return absl::InternalError(StrCat(name, " died at start: ", Tail(folder.Log(name))));
-    if (std::chrono::steady_clock::now() > deadline) return absl::DeadlineExceededError(StrCat("not ready after 90 s; see the logs in ", folder.path()));
+      if (name == "router" || ++deaths >= 3)
+        return absl::InternalError(StrCat(name, " died at start: ", Tail(folder.Log(name))));
+    if (std::chrono::steady_clock::now() > deadline)
+      return absl::DeadlineExceededError(StrCat("not ready after 90 s; see the logs in ", folder.path()));
     Pause(std::chrono::milliseconds(20));
   }
   return OkStatus();
@@ -85,7 +88,8 @@ void Watch(const launch::RunFolder& folder, launch::Supervisor& supervisor, int 
   auto next = std::chrono::steady_clock::now();
   while (!stop_requested) {
     const auto now = std::chrono::steady_clock::now();
-    for (const std::string& name : supervisor.Tick(now)) live.Say(StrCat(name, " died and is started again; its log: ", folder.Log(name)));
+    for (const std::string& name : supervisor.Tick(now))
+      live.Say(StrCat(name, " died and is started again; its log: ", folder.Log(name)));
     if (terminal && now >= next) {
       next = now + kRedraw;
       const auto answer = Http(port, "GET", "/v1/cluster");
@@ -116,7 +120,9 @@ int Foreground(const launch::ClusterConfig& config, launch::RunFolder folder) {
     return code;
   }
   const int port = *ClusterPort(std::filesystem::path(folder.path()).filename());
-  std::printf("ready in %.1f s: http://%s:%d/v1 (stop with Ctrl-C or `tokenworks down`)\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), config.http_host.c_str(), port);
+  std::printf("ready in %.1f s: http://%s:%d/v1 (stop with Ctrl-C or `tokenworks down`)\n",
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), config.http_host.c_str(),
+              port);
   std::fflush(stdout);
   (void)folder.Write("ready", "");
   Watch(folder, supervisor, port);
@@ -167,7 +173,9 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
 }  // namespace
 
 int RunUp(int argc, char** argv) {
-  CLI::App app("Start a cluster and show its life until Ctrl-C.\n\nexamples:\n  tokenworks up\n  tokenworks up --detach --port 9000\n  tokenworks up cluster.yaml --set pools.decode.replicas=2");
+  CLI::App app(
+      "Start a cluster and show its life until Ctrl-C.\n\nexamples:\n  tokenworks up\n  tokenworks up --detach --port "
+      "9000\n  tokenworks up cluster.yaml --set pools.decode.replicas=2");
   ClusterOptions options;
   bool detach = false, print_reference = false;
   options.AddTo(app, true);
@@ -179,13 +187,19 @@ int RunUp(int argc, char** argv) {
   if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
   if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;
   const launch::RunFolder folder = launch::RunFolder::Named(options.name);
-  if (folder.Holder()) return Fail(absl::AlreadyExistsError(StrCat("a cluster '", options.name, "' already runs; stop it with `tokenworks down --name ", options.name, "`, or use another --name")));
-  const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) { std::fprintf(stderr, "model: %s\n", what.c_str()); });
+  if (folder.Holder())
+    return Fail(absl::AlreadyExistsError(StrCat("a cluster '", options.name,
+                                                "' already runs; stop it with `tokenworks down --name ", options.name,
+                                                "`, or use another --name")));
+  const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) {
+    std::fprintf(stderr, "model: %s\n", what.c_str());
+  });
   if (!path.ok()) return Fail(path.status());
   const auto findings = Preflight(*config, path, folder.path());
   if (const Status sound = launch::Errors(findings); !sound.ok()) return Fail(sound);
   for (const launch::Finding& f : findings)
-    if (f.severity == launch::Severity::kWarning) std::fprintf(stderr, "warning: %s: %s\n", f.subject.c_str(), f.sentence.c_str());
+    if (f.severity == launch::Severity::kWarning)
+      std::fprintf(stderr, "warning: %s: %s\n", f.subject.c_str(), f.sentence.c_str());
   if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
   config->model = std::filesystem::absolute(*path).string();
   return detach ? Detach(argc, argv, folder) : Foreground(*config, folder);
@@ -202,7 +216,9 @@ int RunDown(int argc, char** argv) {
   kill(*holder, SIGTERM);
   const auto deadline = std::chrono::steady_clock::now() + 2 * kStopPatience;
   while (folder.Holder()) {
-    if (std::chrono::steady_clock::now() > deadline) return Fail(absl::DeadlineExceededError(StrCat("the cluster '", name, "' (process ", *holder, ") does not stop")));
+    if (std::chrono::steady_clock::now() > deadline)
+      return Fail(
+          absl::DeadlineExceededError(StrCat("the cluster '", name, "' (process ", *holder, ") does not stop")));
     Pause(std::chrono::milliseconds(20));
   }
   std::printf("stopped\n");

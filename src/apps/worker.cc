@@ -7,9 +7,9 @@
 #include "apps/commands.h"
 #include "apps/signals.h"
 #include "apps/worker_setup.h"
+#include "kv_transfer/transport/shm/shm_transport.h"
 #include "launch/run_folder.h"
 #include "launch/supervisor.h"
-#include "kv_transfer/transport/shm/shm_transport.h"
 #include "platform/rpc/worker_stream_service.h"
 
 namespace tokenworks::apps {
@@ -21,12 +21,18 @@ Status Serve(const std::string& run, const std::string& id, const std::string& r
   TW_ASSIGN_OR_RETURN(const WorkerRole role, ParseRole(role_name));
   TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, PoolOf(config, role)));
   std::atomic<rpc::WorkerStreamServer*> stream = nullptr;  // what is said before it listens, nobody waits for
-  TW_ASSIGN_OR_RETURN(auto worker, worker::Worker::Create(MakeWorkerOptions(config, id, role, folder.PeerSocket(id)), std::move(executor), std::make_unique<kv_transfer::ShmTransport>(), [&](FromWorker message) {
-                        if (rpc::WorkerStreamServer* s = stream) s->Send(message);
-                      }));
-  TW_ASSIGN_OR_RETURN(const auto server, rpc::WorkerStreamServer::Start(folder.WorkerSocket(id), {[&] { return worker->hello(); }, [&](ToWorker message) { worker->Post(std::move(message)); }}));
+  TW_ASSIGN_OR_RETURN(auto worker, worker::Worker::Create(
+                                       MakeWorkerOptions(config, id, role, folder.PeerSocket(id)), std::move(executor),
+                                       std::make_unique<kv_transfer::ShmTransport>(), [&](FromWorker message) {
+                                         if (rpc::WorkerStreamServer* s = stream) s->Send(message);
+                                       }));
+  TW_ASSIGN_OR_RETURN(const auto server,
+                      rpc::WorkerStreamServer::Start(folder.WorkerSocket(id),
+                                                     {[&] { return worker->hello(); },
+                                                      [&](ToWorker message) { worker->Post(std::move(message)); }}));
   stream = server.get();
-  std::printf("worker %s: role %s, %d KV blocks, context %d\n", id.c_str(), role_name.c_str(), worker->hello().kv_blocks, worker->hello().context_length);
+  std::printf("worker %s: role %s, %d KV blocks, context %d\n", id.c_str(), role_name.c_str(),
+              worker->hello().kv_blocks, worker->hello().context_length);
   std::fflush(stdout);
   WaitForStop();
   server->Stop();
@@ -39,7 +45,9 @@ Status Serve(const std::string& run, const std::string& id, const std::string& r
 int RunWorker(int argc, char** argv) {
   launch::DieWithParent();
   BlockStopSignals();
-  CLI::App app("One worker of a cluster; `up` starts it.\n\nexample:\n  tokenworks worker --run DIR --id decode-0 --role decode");
+  CLI::App app(
+      "One worker of a cluster; `up` starts it.\n\nexample:\n  tokenworks worker --run DIR --id decode-0 --role "
+      "decode");
   std::string run, id, role = "mixed";
   app.add_option("--run", run, "the cluster's run folder")->required();
   app.add_option("--id", id, "the worker's id")->required();

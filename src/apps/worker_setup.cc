@@ -33,7 +33,8 @@ StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& co
   return executor;
 }
 
-worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role, const std::string& peer_socket) {
+worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role,
+                                        const std::string& peer_socket) {
   worker::WorkerOptions options;
   options.id = id;
   options.role = role;

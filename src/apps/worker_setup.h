@@ -16,6 +16,7 @@ namespace tokenworks::apps {
 const launch::PoolConfig& PoolOf(const launch::ClusterConfig& config, WorkerRole role);
 StatusOr<WorkerRole> ParseRole(const std::string& name);
 StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool);
-worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role, const std::string& peer_socket);
+worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role,
+                                        const std::string& peer_socket);
 
 }  // namespace tokenworks::apps

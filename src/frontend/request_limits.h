@@ -22,7 +22,9 @@ struct Range {
   // False for NaN.
   bool Holds(double v) const { return (low_open ? v > low : v >= low) && v <= high; }
 };
-inline constexpr Range kTemperature{0, 2}, kTopP{0, 1, true}, kMinP{0, 1}, kRepetitionPenalty{0, 10, true}, kPenalty{-2, 2}, kBias{-100, 100}, kPriority{-1000000, 1000000};
-inline constexpr Range kTopK{-1, std::numeric_limits<int>::max()}, kMinTokens{0, std::numeric_limits<int>::max()}, kMaxTokens{1, std::numeric_limits<int>::max()};
+inline constexpr Range kTemperature{0, 2}, kTopP{0, 1, true}, kMinP{0, 1}, kRepetitionPenalty{0, 10, true},
+    kPenalty{-2, 2}, kBias{-100, 100}, kPriority{-1000000, 1000000};
+inline constexpr Range kTopK{-1, std::numeric_limits<int>::max()}, kMinTokens{0, std::numeric_limits<int>::max()},
+    kMaxTokens{1, std::numeric_limits<int>::max()};
 
 }  // namespace tokenworks::request_limits

@@ -22,7 +22,8 @@ void Append(std::string* out, std::string_view part) {
 
 }  // namespace
 
-BlockKey RootKey(std::string_view model_fingerprint, std::string_view adapter, std::string_view tenant, std::string_view salt) {
+BlockKey RootKey(std::string_view model_fingerprint, std::string_view adapter, std::string_view tenant,
+                 std::string_view salt) {
   std::string bytes;
   for (const std::string_view part : {model_fingerprint, adapter, tenant, salt}) Append(&bytes, part);
   return Hash(bytes);

@@ -18,7 +18,8 @@ struct BlockKey {
 };
 
 // The parent of a sequence's first block.
-BlockKey RootKey(std::string_view model_fingerprint, std::string_view adapter, std::string_view tenant, std::string_view salt);
+BlockKey RootKey(std::string_view model_fingerprint, std::string_view adapter, std::string_view tenant,
+                 std::string_view salt);
 
 // Key of a full block of tokens after `parent`; `extra` names what else went in (an image, an adapter).
 BlockKey ChildKey(const BlockKey& parent, std::span<const TokenId> tokens, std::string_view extra = {});

@@ -7,7 +7,8 @@
 namespace tokenworks::kv_transfer {
 
 // What this worker is, as a hello of its own would say it.
-// FailedPrecondition names the first field that differs: protocol range, incarnation, weight digest, numerics id, KV layout.
+// FailedPrecondition names the first field that differs: protocol range, incarnation, weight digest, numerics id, KV
+// layout.
 Status CheckAgreement(const PeerHello& own, const PeerHello& theirs);
 
 }  // namespace tokenworks::kv_transfer

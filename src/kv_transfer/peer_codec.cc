@@ -77,7 +77,8 @@ struct Encoder {
 };
 
 PeerHello Decode(const peer::Hello& h) {
-  return {h.worker(), h.incarnation(), h.receiver(), h.model(), h.weight_digest(), h.numerics_id(), FromWire(h.layout()), h.protocol().min(), h.protocol().max()};
+  return {h.worker(),      h.incarnation(),      h.receiver(),       h.model(),         h.weight_digest(),
+          h.numerics_id(), FromWire(h.layout()), h.protocol().min(), h.protocol().max()};
 }
 
 Push Decode(const peer::Push& p) {
@@ -88,7 +89,8 @@ Push Decode(const peer::Push& p) {
 
 StatusOr<PeerMessage> Decode(const peer::Commit& c) {
   Commit out{{c.request()}, c.epoch(), c.lease(), {}, {c.ended().begin(), c.ended().end()}};
-  if (c.first_tokens_size() != c.ended_size()) return absl::InvalidArgumentError("a peer committed a hand-off with tokens for some of its sequences only");
+  if (c.first_tokens_size() != c.ended_size())
+    return absl::InvalidArgumentError("a peer committed a hand-off with tokens for some of its sequences only");
   for (const auto& t : c.first_tokens()) out.first_tokens.push_back(FromWire(t));
   return out;
 }
@@ -109,26 +111,35 @@ std::string EncodePeer(const PeerMessage& message, TimePoint now) {
 
 StatusOr<PeerMessage> DecodePeer(std::string_view bytes, TimePoint now) {
   peer::PeerMessage in;
-  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()) || !in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
+      !in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return absl::InvalidArgumentError("a peer sent bytes that are no message");
   switch (in.message_case()) {
-    case peer::PeerMessage::kHello: return Decode(in.hello());
+    case peer::PeerMessage::kHello:
+      return Decode(in.hello());
     case peer::PeerMessage::kReserve: {
       Reserve out;
       TW_RETURN_IF_ERROR(FromWire(in.reserve().request(), now, &out.request));
       return out;
     }
-    case peer::PeerMessage::kPush: return Decode(in.push());
-    case peer::PeerMessage::kCommit: return Decode(in.commit());
-    case peer::PeerMessage::kCancel: return CancelReservation{{in.cancel().request()}, in.cancel().epoch()};
-    case peer::PeerMessage::kHelloReply: return HelloReply{FromWire(in.hello_reply().status())};
+    case peer::PeerMessage::kPush:
+      return Decode(in.push());
+    case peer::PeerMessage::kCommit:
+      return Decode(in.commit());
+    case peer::PeerMessage::kCancel:
+      return CancelReservation{{in.cancel().request()}, in.cancel().epoch()};
+    case peer::PeerMessage::kHelloReply:
+      return HelloReply{FromWire(in.hello_reply().status())};
     case peer::PeerMessage::kReserveReply: {
       const peer::ReserveReply& r = in.reserve_reply();
       return ReserveReply{{r.request()}, r.epoch(), r.lease(), FromWire(r.status()), r.cached_blocks()};
     }
-    case peer::PeerMessage::kPushReply: return Decode(in.push_reply());
-    case peer::PeerMessage::kAck: return Ack{{in.ack().request()}, in.ack().epoch(), FromWire(in.ack().status())};
-    case peer::PeerMessage::MESSAGE_NOT_SET: break;
+    case peer::PeerMessage::kPushReply:
+      return Decode(in.push_reply());
+    case peer::PeerMessage::kAck:
+      return Ack{{in.ack().request()}, in.ack().epoch(), FromWire(in.ack().status())};
+    case peer::PeerMessage::MESSAGE_NOT_SET:
+      break;
   }
   return absl::InvalidArgumentError("a peer sent a message of an unknown kind");
 }

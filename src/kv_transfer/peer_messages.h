@@ -81,6 +81,7 @@ struct Ack {
   Status status;
 };
 
-using PeerMessage = std::variant<PeerHello, Reserve, Push, Commit, CancelReservation, HelloReply, ReserveReply, PushReply, Ack>;
+using PeerMessage =
+    std::variant<PeerHello, Reserve, Push, Commit, CancelReservation, HelloReply, ReserveReply, PushReply, Ack>;
 
 }  // namespace tokenworks::kv_transfer

@@ -40,12 +40,14 @@ struct ClusterConfig {
   bool insecure = false;
 };
 
-// Sets one key ("pools.prefill.threads") from text. NotFound with a suggestion, InvalidArgument with the accepted values.
+// Sets one key ("pools.prefill.threads") from text. NotFound with a suggestion, InvalidArgument with the accepted
+// values.
 Status SetKey(ClusterConfig& config, const std::string& key, const std::string& value);
-// Reads a YAML file over `config`, which stays as it was on failure. InvalidArgument: "FILE:LINE: what, and what is accepted".
+// Reads a YAML file over `config`, which stays as it was on failure. InvalidArgument: "FILE:LINE: what, and what is
+// accepted".
 Status LoadYaml(const std::string& path, ClusterConfig& config);
-// Reads TOKENWORKS_SECTION__KEY=value out of a null-terminated list. InvalidArgument names the variable, also when a key is
-// spelled with single underscores; other TOKENWORKS_* variables are no keys and left alone.
+// Reads TOKENWORKS_SECTION__KEY=value out of a null-terminated list. InvalidArgument names the variable, also when a
+// key is spelled with single underscores; other TOKENWORKS_* variables are no keys and left alone.
 Status LoadEnvironment(const char* const* environment, ClusterConfig& config);
 // What fits together: InvalidArgument names the keys.
 Status Validate(const ClusterConfig& config);

@@ -28,17 +28,22 @@ std::string HomeFolder() {
 RunFolder RunFolder::Named(const std::string& cluster) { return RunFolder(HomeFolder() + "/run/" + cluster); }
 
 Status RunFolder::Claim() {
-  if (path_.size() > 80) return absl::InvalidArgumentError(StrCat("the run folder ", path_, " is too long for socket paths in it; set TOKENWORKS_HOME to a shorter path"));
+  if (path_.size() > 80)
+    return absl::InvalidArgumentError(
+        StrCat("the run folder ", path_, " is too long for socket paths in it; set TOKENWORKS_HOME to a shorter path"));
   std::error_code error;
   fs::create_directories(path_, error);
   if (error) return absl::PermissionDeniedError(StrCat("making ", path_, ": ", error.message()));
   fs::permissions(path_, fs::perms::owner_all, error);
   const int lock = open((path_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) return absl::AlreadyExistsError(StrCat("a cluster already runs in ", path_, "; stop it with `down`, or use another --name"));
+  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0)
+    return absl::AlreadyExistsError(
+        StrCat("a cluster already runs in ", path_, "; stop it with `down`, or use another --name"));
   for (const auto& entry : fs::directory_iterator(path_))
     if (entry.path().filename() != "lock" && entry.path().filename() != "up.log") fs::remove_all(entry.path(), error);
   const std::string pid = StrCat(getpid());
-  if (ftruncate(lock, 0) != 0 || write(lock, pid.data(), pid.size()) < 0) return absl::InternalError(StrCat("writing ", path_, "/lock: ", std::strerror(errno)));
+  if (ftruncate(lock, 0) != 0 || write(lock, pid.data(), pid.size()) < 0)
+    return absl::InternalError(StrCat("writing ", path_, "/lock: ", std::strerror(errno)));
   return OkStatus();  // the descriptor stays open: the lock lives as long as the process
 }
 
@@ -55,7 +60,8 @@ std::optional<int> RunFolder::Holder() const {
 Status RunFolder::Write(const std::string& file, const std::string& content) const {
   const std::string target = path_ + "/" + file, temporary = target + ".tmp";
   std::ofstream(temporary) << content;
-  if (std::rename(temporary.c_str(), target.c_str()) != 0) return absl::InternalError(StrCat("writing ", target, ": ", std::strerror(errno)));
+  if (std::rename(temporary.c_str(), target.c_str()) != 0)
+    return absl::InternalError(StrCat("writing ", target, ": ", std::strerror(errno)));
   return OkStatus();
 }
 

@@ -18,8 +18,8 @@ class RunFolder {
   explicit RunFolder(std::string path) : path_(std::move(path)) {}
   static RunFolder Named(const std::string& cluster);
 
-  // Makes it, takes its lock for the life of this process and clears what an earlier cluster left. AlreadyExists when a live
-  // cluster holds it; InvalidArgument when socket paths in it would be too long.
+  // Makes it, takes its lock for the life of this process and clears what an earlier cluster left. AlreadyExists when a
+  // live cluster holds it; InvalidArgument when socket paths in it would be too long.
   Status Claim();
   // The `up` process that holds the lock, if any.
   std::optional<int> Holder() const;

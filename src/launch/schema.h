@@ -12,9 +12,9 @@
 namespace tokenworks::launch {
 
 struct Key {
-  std::string path;     // "pools.decode.threads"
-  std::string accepts;  // "a whole number from 0 to 256"
-  std::string about;    // one sentence
+  std::string path;                                             // "pools.decode.threads"
+  std::string accepts;                                          // "a whole number from 0 to 256"
+  std::string about;                                            // one sentence
   std::function<bool(ClusterConfig&, const std::string&)> set;  // false: not accepted, and nothing changed
   std::function<std::string(const ClusterConfig&)> get;         // text that `set` accepts
   bool text = false;                                            // a JSON string in ConfigJson, else a number or boolean

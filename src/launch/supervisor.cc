@@ -64,7 +64,8 @@ std::vector<std::string> Supervisor::Tick(TimePoint now) {
       child.start_at = child.policy.Died(child.started, now);
       died.push_back(child.name);
     }
-    if (child.pid < 0 && now >= child.start_at && !Start(child, now).ok()) child.start_at = child.policy.Died(child.started, now);
+    if (child.pid < 0 && now >= child.start_at && !Start(child, now).ok())
+      child.start_at = child.policy.Died(child.started, now);
   }
   return died;
 }

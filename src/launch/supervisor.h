@@ -17,7 +17,10 @@ class RestartPolicy {
  public:
   // Called at a death; returns when to start again.
   TimePoint Died(TimePoint started, TimePoint now) {
-    pause_ = now - started > std::chrono::seconds(30) ? Duration(0) : std::min<Duration>(std::max<Duration>(pause_ * 2, std::chrono::milliseconds(100)), std::chrono::seconds(5));
+    pause_ = now - started > std::chrono::seconds(30)
+                 ? Duration(0)
+                 : std::min<Duration>(std::max<Duration>(pause_ * 2, std::chrono::milliseconds(100)),
+                                      std::chrono::seconds(5));
     return now + pause_;
   }
 

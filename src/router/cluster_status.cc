@@ -20,22 +20,57 @@ nlohmann::ordered_json ToJson(const ClusterStatus& s) {
   using Json = nlohmann::ordered_json;
   Json out = {{"model", s.model}, {"http", s.http}, {"grpc", s.grpc}, {"context_length", s.context_length}};
   const RequestBooks& r = s.requests;
-  out["requests"] = {{"received", r.received}, {"active", r.active}, {"completed", r.completed}, {"failed", r.failed}, {"cancelled", r.cancelled}, {"rejected", r.rejected}, {"migrated", r.migrated}};
+  out["requests"] = {{"received", r.received}, {"active", r.active},       {"completed", r.completed},
+                     {"failed", r.failed},     {"cancelled", r.cancelled}, {"rejected", r.rejected},
+                     {"migrated", r.migrated}};
   out["workers"] = Json::array();
   Json wires = Json::array();
   for (const WorkerStatus& w : s.workers) {
     const KvCounts& kv = w.report.kv;
-    out["workers"].push_back({{"id", w.hello.worker}, {"pid", w.hello.pid}, {"host", w.hello.host}, {"role", WorkerRoleName(w.role)}, {"state", WorkerStateName(w.state)}, {"device", w.hello.device},
-                              {"ranks", Json::array()}, {"incarnation", base::StrCat(w.hello.incarnation)}, {"running", w.report.running}, {"waiting", w.report.waiting}, {"restarts", w.restarts},
-                              {"steps", w.report.steps}, {"prompt_tokens_computed", w.report.prompt_tokens_computed}, {"prompt_tokens_cached", w.report.prompt_tokens_cached},
-                              {"recomputed_tokens", w.report.recomputed_tokens}, {"generation_tokens", w.report.generation_tokens}, {"preemptions", w.report.preemptions},
-                              {"kv", {{"block_tokens", w.hello.kv_layout.block_tokens}, {"block_bytes", w.hello.kv_layout.block_bytes}, {"total", kv.total}, {"free", kv.free}, {"cached", kv.cached},
-                                      {"active", kv.active}, {"reserved", kv.reserved}, {"sending", kv.sending}, {"receiving", kv.receiving}, {"quarantined", kv.quarantined}, {"leaked", kv.leaked}}}});
+    out["workers"].push_back({{"id", w.hello.worker},
+                              {"pid", w.hello.pid},
+                              {"host", w.hello.host},
+                              {"role", WorkerRoleName(w.role)},
+                              {"state", WorkerStateName(w.state)},
+                              {"device", w.hello.device},
+                              {"ranks", Json::array()},
+                              {"incarnation", base::StrCat(w.hello.incarnation)},
+                              {"running", w.report.running},
+                              {"waiting", w.report.waiting},
+                              {"restarts", w.restarts},
+                              {"steps", w.report.steps},
+                              {"prompt_tokens_computed", w.report.prompt_tokens_computed},
+                              {"prompt_tokens_cached", w.report.prompt_tokens_cached},
+                              {"recomputed_tokens", w.report.recomputed_tokens},
+                              {"generation_tokens", w.report.generation_tokens},
+                              {"preemptions", w.report.preemptions},
+                              {"kv",
+                               {{"block_tokens", w.hello.kv_layout.block_tokens},
+                                {"block_bytes", w.hello.kv_layout.block_bytes},
+                                {"total", kv.total},
+                                {"free", kv.free},
+                                {"cached", kv.cached},
+                                {"active", kv.active},
+                                {"reserved", kv.reserved},
+                                {"sending", kv.sending},
+                                {"receiving", kv.receiving},
+                                {"quarantined", kv.quarantined},
+                                {"leaked", kv.leaked}}}});
     for (const WireReport& wire : w.report.wires)
-      wires.push_back({{"from", w.hello.worker}, {"to", wire.to}, {"wire", wire.wire}, {"gigabytes_per_second", wire.gigabytes_per_second}});
+      wires.push_back({{"from", w.hello.worker},
+                       {"to", wire.to},
+                       {"wire", wire.wire},
+                       {"gigabytes_per_second", wire.gigabytes_per_second}});
   }
   const HandoffTotals& h = s.handoff;
-  out["handoff"] = {{"started", h.started}, {"completed", h.completed}, {"failed", h.failed}, {"recomputed", h.recomputed}, {"fallback", h.fallback}, {"bytes", h.bytes}, {"bytes_resent", h.bytes_resent}, {"wires", wires}};
+  out["handoff"] = {{"started", h.started},
+                    {"completed", h.completed},
+                    {"failed", h.failed},
+                    {"recomputed", h.recomputed},
+                    {"fallback", h.fallback},
+                    {"bytes", h.bytes},
+                    {"bytes_resent", h.bytes_resent},
+                    {"wires", wires}};
   out["planner"] = {{"mode", "off"}, {"moves", 0}, {"last_move", nullptr}};
   return out;
 }

@@ -19,12 +19,12 @@ struct RequestBooks {
 };
 
 struct WorkerStatus {
-  WorkerHello hello;    // as last heard; only `worker` and `role` before the first hello
+  WorkerHello hello;  // as last heard; only `worker` and `role` before the first hello
   WorkerState state = WorkerState::kStarting;
   WorkerRole role = WorkerRole::kMixed;
   WorkerReport report;
   uint64_t restarts = 0;
-  std::string error;    // why it is lost or refused
+  std::string error;  // why it is lost or refused
 };
 
 struct HandoffTotals {
@@ -34,7 +34,7 @@ struct HandoffTotals {
 // Seconds; cumulative as Prometheus wants them is the printer's business.
 class LatencyHistogram {
  public:
-  static constexpr std::array<double, 18> kBounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+  static constexpr std::array<double, 18> kBounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,  0.25, 0.5,
                                                      0.75,  1.0,    2.5,   5.0,  7.5,   10.0, 20.0, 40.0, 80.0};
   void Observe(Duration value);
   const std::array<uint64_t, kBounds.size() + 1>& counts() const { return counts_; }  // last: above all bounds
@@ -48,13 +48,13 @@ class LatencyHistogram {
 };
 
 struct RouterMetrics {
-  uint64_t prompt_tokens = 0;         // of requests that got a token; the sum of all `usage`
+  uint64_t prompt_tokens = 0;  // of requests that got a token; the sum of all `usage`
   uint64_t prompt_tokens_cached = 0;
-  uint64_t generation_tokens = 0;     // counted when their sequence ends
+  uint64_t generation_tokens = 0;  // counted when their sequence ends
   uint64_t path_local = 0, path_disaggregated = 0;
-  uint64_t dropped_deltas = 0;        // duplicates, old epochs, unknown requests
-  int waiting = 0;                    // requests without a first token
-  int running = 0;                    // requests with one
+  uint64_t dropped_deltas = 0;  // duplicates, old epochs, unknown requests
+  int waiting = 0;              // requests without a first token
+  int running = 0;              // requests with one
   LatencyHistogram queue, ttft, inter_token, end_to_end;
 };
 

@@ -27,7 +27,8 @@ struct Inbox {
 StatusOr<Disaggregate> ParseDisaggregate(std::string_view name) {
   if (name == "always") return Disaggregate::kAlways;
   if (name == "never") return Disaggregate::kNever;
-  return absl::InvalidArgumentError(base::StrCat("router.disaggregate '", name, "' is not available; use always or never"));
+  return absl::InvalidArgumentError(
+      base::StrCat("router.disaggregate '", name, "' is not available; use always or never"));
 }
 
 struct Router::Shell {
@@ -129,7 +130,9 @@ Status Router::AddWorkerLink(WorkerId worker, WorkerRole role, std::unique_ptr<W
   });
   WorkerLink::Events events;
   events.message = [shell, worker](FromWorker message) { return shell->PostFromWorker(worker, std::move(message)); };
-  events.lost = [shell, worker](Status status) { shell->Post([shell, worker, status] { shell->core.OnLost(worker, status, Shell::Now()); }); };
+  events.lost = [shell, worker](Status status) {
+    shell->Post([shell, worker, status] { shell->core.OnLost(worker, status, Shell::Now()); });
+  };
   raw->Start(std::move(events));
   return OkStatus();
 }
@@ -138,7 +141,8 @@ RequestId Router::Submit(GenerationRequest request, std::shared_ptr<TokenSink> s
   request.id.value = shell_->next_id.fetch_add(1);
   request.epoch = 1;
   const RequestId id = request.id;
-  shell_->Post([shell = shell_.get(), r = std::make_shared<GenerationRequest>(std::move(request)), sink = std::move(sink), seed] {
+  shell_->Post([shell = shell_.get(), r = std::make_shared<GenerationRequest>(std::move(request)),
+                sink = std::move(sink), seed] {
     if (seed == SeedSource::kDraw) r->sampling.seed = shell->noise();
     shell->core.Submit(std::move(*r), sink, Shell::Now());
   });
@@ -146,11 +150,15 @@ RequestId Router::Submit(GenerationRequest request, std::shared_ptr<TokenSink> s
 }
 
 void Router::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens) {
-  shell_->Post([shell = shell_.get(), id, sequence, reason, kept_tokens] { shell->core.Cancel(id, sequence, reason, kept_tokens, Shell::Now()); });
+  shell_->Post([shell = shell_.get(), id, sequence, reason, kept_tokens] {
+    shell->core.Cancel(id, sequence, reason, kept_tokens, Shell::Now());
+  });
 }
 
 void Router::SetRole(WorkerId worker, WorkerRole role, std::function<void(Status)> done) {
-  shell_->Post([shell = shell_.get(), worker, role, done = std::move(done)] { shell->core.SetRole(worker, role, done, Shell::Now()); });
+  shell_->Post([shell = shell_.get(), worker, role, done = std::move(done)] {
+    shell->core.SetRole(worker, role, done, Shell::Now());
+  });
 }
 
 void Router::SetAddresses(std::string http, std::string grpc) {

@@ -26,7 +26,8 @@ class Router final : public GenerationBackend {
   Status AddWorkerLink(WorkerId worker, WorkerRole role, std::unique_ptr<WorkerLink> link);
 
   RequestId Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, SeedSource seed) override;
-  void Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens = kKeepAll) override;
+  void Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason,
+              uint32_t kept_tokens = kKeepAll) override;
   // Ok once the worker has reported the role. NotFound, Unavailable.
   void SetRole(WorkerId worker, WorkerRole role, std::function<void(Status)> done);
   // `http` and `grpc` of the status.

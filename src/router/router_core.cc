@@ -9,14 +9,20 @@ namespace tokenworks::router {
 
 using base::StrCat;
 
-int RouterCore::ContextLimit() const { return workers_.ContextLimit(options_.context_length > 0 ? options_.context_length : 1 << 30); }
+int RouterCore::ContextLimit() const {
+  return workers_.ContextLimit(options_.context_length > 0 ? options_.context_length : 1 << 30);
+}
 
 Status RouterCore::NoWorker(TimePoint waiting_since, TimePoint now) const {
   const Phase prefill = PrefillPhase();
   const bool no_prefill = workers_.Ready(prefill).empty();
   const Phase missing = no_prefill ? prefill : Phase::kDecode;
   if (workers_.DueBack(missing) && now - waiting_since < options_.worker_wait_max) return OkStatus();
-  return absl::UnavailableError(StrCat("no ready worker in the ", missing == Phase::kBoth ? "mixed" : no_prefill ? "prefill" : "decode", " pool", workers_.DueBack(missing) ? "; one is starting" : ""));
+  return absl::UnavailableError(StrCat("no ready worker in the ",
+                                       missing == Phase::kBoth ? "mixed"
+                                       : no_prefill            ? "prefill"
+                                                               : "decode",
+                                       " pool", workers_.DueBack(missing) ? "; one is starting" : ""));
 }
 
 void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now) {
@@ -34,10 +40,15 @@ void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> si
   };
   const int prompt = static_cast<int>(a.request.prompt.size()), limit = ContextLimit();
   if (prompt >= limit)
-    return reject(absl::InvalidArgumentError(StrCat("This model's maximum context length is ", limit, " tokens; the prompt has ", prompt, " tokens and leaves no room for an answer")), 0);
+    return reject(
+        absl::InvalidArgumentError(StrCat("This model's maximum context length is ", limit, " tokens; the prompt has ",
+                                          prompt, " tokens and leaves no room for an answer")),
+        0);
   a.request.sampling.max_tokens = std::min(a.request.sampling.max_tokens, limit - prompt);
   if (metrics_.waiting >= options_.waiting_max)
-    return reject(absl::ResourceExhaustedError(StrCat("the router's queue of ", options_.waiting_max, " waiting requests is full")), 1);
+    return reject(absl::ResourceExhaustedError(
+                      StrCat("the router's queue of ", options_.waiting_max, " waiting requests is full")),
+                  1);
   ++books_.active;
   ++metrics_.waiting;
   Active& kept = active_[a.request.id] = std::move(a);
@@ -46,7 +57,8 @@ void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> si
 
 bool RouterCore::Place(Active& a, TimePoint now) {
   const bool local = options_.disaggregate == Disaggregate::kNever;
-  const std::vector<Candidate> prefill = workers_.Ready(PrefillPhase()), decode = local ? std::vector<Candidate>() : workers_.Ready(Phase::kDecode);
+  const std::vector<Candidate> prefill = workers_.Ready(PrefillPhase()),
+                               decode = local ? std::vector<Candidate>() : workers_.Ready(Phase::kDecode);
   if (prefill.empty() || (!local && decode.empty())) return false;
   const Placement placement = policy_->Place({prefill, decode});
   a.prefill = prefill[placement.prefill].worker;
@@ -60,7 +72,8 @@ bool RouterCore::Place(Active& a, TimePoint now) {
   (a.decode.empty() ? metrics_.path_local : metrics_.path_disaggregated) += 1;
   workers_.AddLoad(a.prefill, Load(a));
   if (!a.decode.empty()) workers_.AddLoad(a.decode, Load(a)), a.on_decode = true;
-  Assign assign{a.request, a.decode.empty() ? Route::kLocal : Route::kHandoff, a.decode.empty() ? PeerAddress() : workers_.peer(a.decode)};
+  Assign assign{a.request, a.decode.empty() ? Route::kLocal : Route::kHandoff,
+                a.decode.empty() ? PeerAddress() : workers_.peer(a.decode)};
   send_(a.prefill, std::move(assign));
   return true;
 }
@@ -75,9 +88,12 @@ void RouterCore::End(Active& a, Status status, TimePoint now) {
   Unload(a);
   --books_.active;
   (a.first_token ? metrics_.running : metrics_.waiting) -= 1;
-  if (status.ok()) ++books_.completed;
-  else if (status.code() == StatusCode::kCancelled) ++books_.cancelled;
-  else ++books_.failed;
+  if (status.ok())
+    ++books_.completed;
+  else if (status.code() == StatusCode::kCancelled)
+    ++books_.cancelled;
+  else
+    ++books_.failed;
   for (const SequenceLog& s : a.sequences) metrics_.generation_tokens += std::min<size_t>(s.tokens.size(), s.kept);
   metrics_.end_to_end.Observe(now - a.arrived);
   a.summary.status = std::move(status);
@@ -86,7 +102,8 @@ void RouterCore::End(Active& a, Status status, TimePoint now) {
   node.mapped().sink->OnEnd(std::move(node.mapped().summary));
 }
 
-void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens, TimePoint now) {
+void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens,
+                        TimePoint now) {
   const auto it = active_.find(id);
   if (it == active_.end()) return;
   Active& a = it->second;
@@ -107,12 +124,16 @@ void RouterCore::Cancel(RequestId id, std::optional<uint32_t> sequence, CancelRe
     return;
   }
   tell();
-  End(a, reason == CancelReason::kDeadline ? absl::DeadlineExceededError("the request's deadline passed") : absl::CancelledError("the request was cancelled"), now);
+  End(a,
+      reason == CancelReason::kDeadline ? absl::DeadlineExceededError("the request's deadline passed")
+                                        : absl::CancelledError("the request was cancelled"),
+      now);
 }
 
 void RouterCore::OnDelta(TokenDelta delta, TimePoint now) {
   const auto it = active_.find(delta.request);
-  if (it == active_.end() || delta.epoch != it->second.request.epoch || delta.sequence >= it->second.sequences.size()) return void(++metrics_.dropped_deltas);
+  if (it == active_.end() || delta.epoch != it->second.request.epoch || delta.sequence >= it->second.sequences.size())
+    return void(++metrics_.dropped_deltas);
   Active& a = it->second;
   SequenceLog& s = a.sequences[delta.sequence];
   if (s.finished || delta.position < s.tokens.size()) return void(++metrics_.dropped_deltas);
@@ -123,8 +144,10 @@ void RouterCore::OnDelta(TokenDelta delta, TimePoint now) {
   Append(a, s, std::move(delta), now);
   while (!s.early.empty() && s.early.begin()->first <= s.tokens.size()) {
     TokenDelta next = std::move(s.early.extract(s.early.begin()).mapped());
-    if (s.finished || next.position < s.tokens.size()) ++metrics_.dropped_deltas;
-    else Append(a, s, std::move(next), now);
+    if (s.finished || next.position < s.tokens.size())
+      ++metrics_.dropped_deltas;
+    else
+      Append(a, s, std::move(next), now);
   }
   if (a.decode_ended && AllFinished(a)) End(a, OkStatus(), now);
 }
@@ -171,7 +194,8 @@ void RouterCore::OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now) 
     a.decode_ended = true;
     return;
   }
-  if (!ended.status.ok() && a.on_decode && id == a.prefill) send_(a.decode, tokenworks::Cancel{a.request.id, a.request.epoch, std::nullopt, CancelReason::kAborted});
+  if (!ended.status.ok() && a.on_decode && id == a.prefill)
+    send_(a.decode, tokenworks::Cancel{a.request.id, a.request.epoch, std::nullopt, CancelReason::kAborted});
   End(a, std::move(ended.status), now);
 }
 
@@ -189,9 +213,12 @@ void RouterCore::OnLost(const WorkerId& id, const Status& status, TimePoint now)
     if ((a.on_prefill && a.prefill == id) || (a.on_decode && a.decode == id)) hit.push_back(request);
   for (const RequestId& request : hit) {
     Active& a = active_.at(request);
-    const WorkerId other = id == a.prefill ? (a.on_decode ? a.decode : WorkerId()) : (a.on_prefill ? a.prefill : WorkerId());
-    if (!other.empty()) send_(other, tokenworks::Cancel{request, a.request.epoch, std::nullopt, CancelReason::kAborted});
-    End(a, absl::UnavailableError(StrCat("worker ", id, " was lost while it worked on this request; send it again")), now);
+    const WorkerId other =
+        id == a.prefill ? (a.on_decode ? a.decode : WorkerId()) : (a.on_prefill ? a.prefill : WorkerId());
+    if (!other.empty())
+      send_(other, tokenworks::Cancel{request, a.request.epoch, std::nullopt, CancelReason::kAborted});
+    End(a, absl::UnavailableError(StrCat("worker ", id, " was lost while it worked on this request; send it again")),
+        now);
   }
 }
 
@@ -204,8 +231,10 @@ void RouterCore::SetRole(const WorkerId& id, WorkerRole role, std::function<void
 void RouterCore::Tick(TimePoint now) {
   std::vector<RequestId> late, waiting;
   for (auto& [id, a] : active_) {
-    if (a.request.deadline <= now) late.push_back(id);
-    else if (!a.placed) waiting.push_back(id);
+    if (a.request.deadline <= now)
+      late.push_back(id);
+    else if (!a.placed)
+      waiting.push_back(id);
   }
   for (const RequestId& id : late) Cancel(id, std::nullopt, CancelReason::kDeadline, kKeepAll, now);
   for (const RequestId& id : waiting) {
@@ -230,9 +259,15 @@ ClusterStatus RouterCore::Snapshot() const {
   s.requests = books_;
   s.metrics = metrics_;
   workers_.Fill(s);
-  const bool prefill = !workers_.Ready(PrefillPhase()).empty(), decode = PrefillPhase() == Phase::kBoth || !workers_.Ready(Phase::kDecode).empty();
+  const bool prefill = !workers_.Ready(PrefillPhase()).empty(),
+             decode = PrefillPhase() == Phase::kBoth || !workers_.Ready(Phase::kDecode).empty();
   s.ready = prefill && decode;
-  if (!s.ready) s.not_ready_reason = StrCat("no ready worker in the ", PrefillPhase() == Phase::kBoth ? "mixed" : prefill ? "decode" : "prefill", " pool");
+  if (!s.ready)
+    s.not_ready_reason = StrCat("no ready worker in the ",
+                                PrefillPhase() == Phase::kBoth ? "mixed"
+                                : prefill                      ? "decode"
+                                                               : "prefill",
+                                " pool");
   return s;
 }
 

@@ -21,7 +21,8 @@ namespace tokenworks::router {
 class RouterCore {
  public:
   using SendToWorker = std::function<void(const WorkerId&, ToWorker)>;
-  RouterCore(RouterOptions options, std::unique_ptr<PlacementPolicy> policy, SendToWorker send) : options_(std::move(options)), policy_(std::move(policy)), send_(std::move(send)) {}
+  RouterCore(RouterOptions options, std::unique_ptr<PlacementPolicy> policy, SendToWorker send)
+      : options_(std::move(options)), policy_(std::move(policy)), send_(std::move(send)) {}
 
   void AddWorker(const WorkerId& id, WorkerRole role) { workers_.Add(id, role); }
   void Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink, TimePoint now);
@@ -38,7 +39,8 @@ class RouterCore {
  private:
   struct SequenceLog {
     std::vector<TokenId> tokens;  // emitted, in order: the truth of what the client has been sent
-    std::map<uint32_t, TokenDelta> early;  // by position: the decode worker's, come before the prefill worker's first token
+    std::map<uint32_t, TokenDelta>
+        early;  // by position: the decode worker's, come before the prefill worker's first token
     bool finished = false;
     uint32_t kept = kKeepAll;  // of them, what a stop string left: the token counters take no more
   };
@@ -63,7 +65,10 @@ class RouterCore {
   void OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now);
   void End(Active& a, Status status, TimePoint now);
   void Unload(Active& a);
-  int64_t Load(const Active& a) const { return static_cast<int64_t>(a.request.prompt.size()) + a.request.sampling.max_tokens * static_cast<int64_t>(a.request.n); }
+  int64_t Load(const Active& a) const {
+    return static_cast<int64_t>(a.request.prompt.size()) +
+           a.request.sampling.max_tokens * static_cast<int64_t>(a.request.n);
+  }
 
   const RouterOptions options_;
   const std::unique_ptr<PlacementPolicy> policy_;

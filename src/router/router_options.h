@@ -17,11 +17,11 @@ enum class Disaggregate : uint8_t {
 };
 
 struct RouterOptions {
-  std::string model;                // the name that answers to clients
+  std::string model;  // the name that answers to clients
   std::string policy = "least_loaded";
   Disaggregate disaggregate = Disaggregate::kAlways;
-  int context_length = 0;           // the model's; workers may lower it; 0 = only they decide
-  int waiting_max = 512;            // requests without a first token; over it ResourceExhausted
+  int context_length = 0;                               // the model's; workers may lower it; 0 = only they decide
+  int waiting_max = 512;                                // requests without a first token; over it ResourceExhausted
   Duration worker_wait_max = std::chrono::seconds(10);  // for a worker that is due back
   Duration role_wait_max = std::chrono::seconds(10);    // for a worker to report a role that it was told
 };

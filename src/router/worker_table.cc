@@ -36,7 +36,8 @@ void WorkerTable::Add(const WorkerId& id, WorkerRole role) {
 void WorkerTable::Hear(const WorkerId& id, FromWorker& message, TimePoint now) {
   Entry& w = workers_[id];
   if (message.hello) {
-    if (w.status.hello.incarnation != 0 && w.status.hello.incarnation != message.hello->incarnation) ++w.status.restarts;
+    if (w.status.hello.incarnation != 0 && w.status.hello.incarnation != message.hello->incarnation)
+      ++w.status.restarts;
     w.status.hello = std::move(*message.hello);
     w.status.role = w.status.hello.role;
     w.status.state = WorkerState::kReady;
@@ -76,14 +77,16 @@ int WorkerTable::ContextLimit(int limit) const {
   return limit;
 }
 
-Status WorkerTable::AwaitRole(const WorkerId& id, WorkerRole role, TimePoint deadline, std::function<void(Status)> done) {
+Status WorkerTable::AwaitRole(const WorkerId& id, WorkerRole role, TimePoint deadline,
+                              std::function<void(Status)> done) {
   const auto it = workers_.find(id);
   if (it == workers_.end()) {
     std::string known;
     for (const auto& [worker, entry] : workers_) known += (known.empty() ? "" : ", ") + worker;
     return absl::NotFoundError(StrCat("no worker '", id, "'; there are ", known));
   }
-  if (it->second.status.state != WorkerState::kReady) return absl::UnavailableError(StrCat("worker ", id, " is not ready"));
+  if (it->second.status.state != WorkerState::kReady)
+    return absl::UnavailableError(StrCat("worker ", id, " is not ready"));
   it->second.role_waiters.push_back({role, deadline, std::move(done)});
   return OkStatus();
 }

@@ -38,7 +38,8 @@ struct ParsedTemplate {
 ChatTemplate::ChatTemplate() = default;
 ChatTemplate::~ChatTemplate() = default;
 
-StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(std::string_view source, std::string bos_token, std::string eos_token) {
+StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(std::string_view source, std::string bos_token,
+                                                             std::string eos_token) {
   std::unique_ptr<ChatTemplate> out(new ChatTemplate);
   out->parsed_ = std::make_unique<ParsedTemplate>();
   try {
@@ -53,7 +54,8 @@ StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(std::string_view so
   return out;
 }
 
-StatusOr<std::vector<Segment>> ChatTemplate::Render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools, bool add_generation_prompt,
+StatusOr<std::vector<Segment>> ChatTemplate::Render(const nlohmann::ordered_json& messages,
+                                                    const nlohmann::ordered_json& tools, bool add_generation_prompt,
                                                     const nlohmann::ordered_json& variables) const {
   try {
     jinja::Context context;

@@ -13,7 +13,8 @@ namespace tokenworks::text {
 // One per sequence. Borrows the tokenizer.
 class IncrementalDetokenizer {
  public:
-  explicit IncrementalDetokenizer(const Tokenizer& tokenizer, bool with_special = false) : tokenizer_(&tokenizer), with_special_(with_special) {}
+  explicit IncrementalDetokenizer(const Tokenizer& tokenizer, bool with_special = false)
+      : tokenizer_(&tokenizer), with_special_(with_special) {}
 
   // The text that this token completes (may be empty).
   std::string Push(TokenId token);
@@ -29,7 +30,8 @@ class IncrementalDetokenizer {
 // Finds the earliest stop string in a growing text and holds back what could still become one.
 class StopStrings {
  public:
-  explicit StopStrings(std::vector<std::string> stops = {}, bool include = false) : stops_(std::move(stops)), include_(include) {}
+  explicit StopStrings(std::vector<std::string> stops = {}, bool include = false)
+      : stops_(std::move(stops)), include_(include) {}
 
   // Text that may be sent now. After a match `stopped()` is true and nothing more comes.
   std::string Push(std::string_view text);

@@ -25,7 +25,8 @@ struct Named {
 
 const std::vector<Named>& Table() {
   static const std::vector<Named> kTable = {
-      {"smollm", {kDigit, kGpt2}}, {"gpt-2", {kGpt2}}, {"default", {kGpt2}}, {"llama-bpe", {kLlama3}}, {"llama3", {kLlama3}}, {"qwen2", {kQwen2}},
+      {"smollm", {kDigit, kGpt2}}, {"gpt-2", {kGpt2}},    {"default", {kGpt2}},
+      {"llama-bpe", {kLlama3}},    {"llama3", {kLlama3}}, {"qwen2", {kQwen2}},
   };
   return kTable;
 }
@@ -47,8 +48,10 @@ StatusOr<std::unique_ptr<PreTokenizer>> PreTokenizer::Create(std::string_view na
       int error = 0;
       PCRE2_SIZE at = 0;
       auto stage = std::make_unique<Stage>();
-      stage->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
-      if (stage->code == nullptr) return absl::InternalError(base::StrCat("compiling the pre-tokeniser pattern of ", name, " failed at ", at));
+      stage->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
+                                  &error, &at, nullptr);
+      if (stage->code == nullptr)
+        return absl::InternalError(base::StrCat("compiling the pre-tokeniser pattern of ", name, " failed at ", at));
       pcre2_jit_compile(stage->code, PCRE2_JIT_COMPLETE);
       out->stages_.push_back(std::move(stage));
     }
@@ -75,6 +78,8 @@ void PreTokenizer::Run(size_t stage, std::string_view text, const std::function<
   pcre2_match_data_free(match);
 }
 
-void PreTokenizer::Split(std::string_view text, const std::function<void(std::string_view)>& piece) const { Run(0, text, piece); }
+void PreTokenizer::Split(std::string_view text, const std::function<void(std::string_view)>& piece) const {
+  Run(0, text, piece);
+}
 
 }  // namespace tokenworks::text

@@ -29,7 +29,8 @@ bool ToBytes(std::string_view printable, const std::unordered_map<uint32_t, uint
     const uint8_t lead = static_cast<uint8_t>(printable[i]);
     uint32_t code = lead;
     size_t size = 1;
-    if (lead >= 0xC0 && lead < 0xE0 && i + 1 < printable.size()) code = ((lead & 31u) << 6) | (static_cast<uint8_t>(printable[i + 1]) & 63u), size = 2;
+    if (lead >= 0xC0 && lead < 0xE0 && i + 1 < printable.size())
+      code = ((lead & 31u) << 6) | (static_cast<uint8_t>(printable[i + 1]) & 63u), size = 2;
     const auto it = alphabet.find(code);
     if (it == alphabet.end()) return false;
     out->push_back(static_cast<char>(it->second));
@@ -38,7 +39,9 @@ bool ToBytes(std::string_view printable, const std::unordered_map<uint32_t, uint
   return true;
 }
 
-uint64_t PairKey(TokenId left, TokenId right) { return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right); }
+uint64_t PairKey(TokenId left, TokenId right) {
+  return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
+}
 
 }  // namespace
 
@@ -46,7 +49,8 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Create(TokenizerData data) {
   std::unique_ptr<Tokenizer> t(new Tokenizer);
   TW_ASSIGN_OR_RETURN(t->pre_tokenizer_, PreTokenizer::Create(data.pre_tokenizer));
   if (data.tokens.empty() || data.special.size() != data.tokens.size())
-    return absl::InvalidArgumentError(StrCat("tokenizer: ", data.tokens.size(), " tokens with ", data.special.size(), " types"));
+    return absl::InvalidArgumentError(
+        StrCat("tokenizer: ", data.tokens.size(), " tokens with ", data.special.size(), " types"));
   const auto alphabet = PrintableBytes();
   std::fill(std::begin(t->byte_tokens_), std::end(t->byte_tokens_), -1);
   std::unordered_map<std::string, TokenId> by_text;
@@ -59,16 +63,20 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Create(TokenizerData data) {
       if (!data.tokens[i].empty()) t->specials_.emplace_back(data.tokens[i], id);
       continue;
     }
-    if (!ToBytes(data.tokens[i], alphabet, &t->bytes_[i])) return absl::InvalidArgumentError(StrCat("tokenizer: token ", i, " is not in the byte alphabet"));
+    if (!ToBytes(data.tokens[i], alphabet, &t->bytes_[i]))
+      return absl::InvalidArgumentError(StrCat("tokenizer: token ", i, " is not in the byte alphabet"));
     by_text.emplace(data.tokens[i], id);
     if (t->bytes_[i].size() == 1) t->byte_tokens_[static_cast<uint8_t>(t->bytes_[i][0])] = id;
   }
-  std::sort(t->specials_.begin(), t->specials_.end(), [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
+  std::sort(t->specials_.begin(), t->specials_.end(),
+            [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
   for (size_t rank = 0; rank < data.merges.size(); ++rank) {
     const std::string& m = data.merges[rank];
     const size_t space = m.find(' ', 1);
-    if (space == std::string::npos) return absl::InvalidArgumentError(StrCat("tokenizer: merge ", rank, " has no space"));
-    const auto left = by_text.find(m.substr(0, space)), right = by_text.find(m.substr(space + 1)), merged = by_text.find(m.substr(0, space) + m.substr(space + 1));
+    if (space == std::string::npos)
+      return absl::InvalidArgumentError(StrCat("tokenizer: merge ", rank, " has no space"));
+    const auto left = by_text.find(m.substr(0, space)), right = by_text.find(m.substr(space + 1)),
+               merged = by_text.find(m.substr(0, space) + m.substr(space + 1));
     if (left == by_text.end() || right == by_text.end() || merged == by_text.end())
       return absl::InvalidArgumentError(StrCat("tokenizer: merge ", rank, " names a token that the vocabulary lacks"));
     t->merges_.emplace(PairKey(left->second, right->second), Merge{static_cast<int>(rank), merged->second});
@@ -154,7 +162,9 @@ std::vector<TokenId> Tokenizer::Encode(std::span<const Segment> segments) const 
     std::string trusted;
     while (i < segments.size() && segments[i].trusted) trusted += segments[i++].text;
     for (size_t at = 0; at < trusted.size();) {
-      const auto special = std::find_if(specials_.begin(), specials_.end(), [&](const auto& s) { return trusted.compare(at, s.first.size(), s.first) == 0; });
+      const auto special = std::find_if(specials_.begin(), specials_.end(), [&](const auto& s) {
+        return trusted.compare(at, s.first.size(), s.first) == 0;
+      });
       if (special == specials_.end()) {
         run += trusted[at++];
         continue;

@@ -45,7 +45,9 @@ class Tokenizer {
   // Lossy text of ids; special tokens are left out unless asked for.
   std::string Decode(std::span<const TokenId> ids, bool with_special = false) const;
   // The raw bytes of one token; empty for an id outside the vocabulary.
-  std::string_view TokenBytes(TokenId id) const { return id >= 0 && id < vocabulary() ? std::string_view(bytes_[id]) : std::string_view(); }
+  std::string_view TokenBytes(TokenId id) const {
+    return id >= 0 && id < vocabulary() ? std::string_view(bytes_[id]) : std::string_view();
+  }
   bool IsSpecial(TokenId id) const { return id >= 0 && id < vocabulary() && special_[id]; }
   int vocabulary() const { return static_cast<int>(bytes_.size()); }
   TokenId bos() const { return bos_; }

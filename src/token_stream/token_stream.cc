@@ -3,7 +3,8 @@
 
 namespace tokenworks::token_stream {
 
-TokenStream::TokenStream(Callbacks callbacks, size_t capacity_tokens) : callbacks_(std::move(callbacks)), capacity_tokens_(capacity_tokens) {}
+TokenStream::TokenStream(Callbacks callbacks, size_t capacity_tokens)
+    : callbacks_(std::move(callbacks)), capacity_tokens_(capacity_tokens) {}
 
 void TokenStream::OnTokens(TokenDelta delta) { Push(std::move(delta), std::nullopt); }
 void TokenStream::OnEnd(RequestSummary summary) { Push(std::nullopt, std::move(summary)); }
@@ -20,7 +21,8 @@ void TokenStream::Push(std::optional<TokenDelta> delta, std::optional<RequestSum
         overflow = true;
         deltas_.clear();
         end_.emplace();
-        end_->status = absl::ResourceExhaustedError("the client reads its tokens too slowly; the request was cancelled");
+        end_->status =
+            absl::ResourceExhaustedError("the client reads its tokens too slowly; the request was cancelled");
       }
     } else {
       end_ = std::move(end);

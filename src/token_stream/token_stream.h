@@ -22,12 +22,12 @@ class TokenStream final : public TokenSink {
  public:
   // Both are called from the producer's thread without a lock held; they must not block.
   struct Callbacks {
-    std::function<void()> wake;      // something waits; once until the next Take
+    std::function<void()> wake;  // something waits; once until the next Take
     std::function<void()> overflow;
   };
   struct Batch {
-    std::vector<TokenDelta> deltas;         // in order
-    std::optional<RequestSummary> end;      // the last thing of the stream, given once
+    std::vector<TokenDelta> deltas;     // in order
+    std::optional<RequestSummary> end;  // the last thing of the stream, given once
   };
 
   explicit TokenStream(Callbacks callbacks, size_t capacity_tokens = kCapacityTokens);

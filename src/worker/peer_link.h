@@ -11,10 +11,10 @@ namespace tokenworks::worker {
 
 struct PeerLink {
   std::shared_ptr<kv_transfer::PeerConnection> connection;
-  WorkerId worker;            // the other end
+  WorkerId worker;  // the other end
   Incarnation incarnation = 0;
-  bool accepted = false;      // decode side: the handshake is done
-  Status refusal;             // prefill side: why the decode worker refused the handshake
+  bool accepted = false;  // decode side: the handshake is done
+  Status refusal;         // prefill side: why the decode worker refused the handshake
 };
 
 }  // namespace tokenworks::worker

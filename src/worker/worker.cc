@@ -38,7 +38,8 @@ struct PeerGone {
 using Event = std::variant<ToWorker, StepDone, LayerGroupDone, PeerConnected, PeerSaid, PeerGone>;
 
 Incarnation DrawIncarnation() {
-  return static_cast<Incarnation>(std::chrono::steady_clock::now().time_since_epoch().count()) ^ (static_cast<Incarnation>(getpid()) << 40);
+  return static_cast<Incarnation>(std::chrono::steady_clock::now().time_since_epoch().count()) ^
+         (static_cast<Incarnation>(getpid()) << 40);
 }
 
 }  // namespace
@@ -46,9 +47,15 @@ Incarnation DrawIncarnation() {
 // The control thread owns the core; the engine thread owns the executor's steps; the mutex guards the two queues.
 class Worker::Impl {
  public:
-  Impl(WorkerOptions options, std::unique_ptr<Executor> executor, std::unique_ptr<kv_transfer::Transport> transport, Emit emit)
-      : executor_(std::move(executor)), transport_(std::move(transport)), emit_(std::move(emit)), core_(options, *executor_, transport_.get(), [this](const std::shared_ptr<PeerLink>& link) { StartLink(link); }),
-        hello_(core_.Hello()), role_(options.role) {
+  Impl(WorkerOptions options, std::unique_ptr<Executor> executor, std::unique_ptr<kv_transfer::Transport> transport,
+       Emit emit)
+      : executor_(std::move(executor)),
+        transport_(std::move(transport)),
+        emit_(std::move(emit)),
+        core_(options, *executor_, transport_.get(),
+              [this](const std::shared_ptr<PeerLink>& link) { StartLink(link); }),
+        hello_(core_.Hello()),
+        role_(options.role) {
     executor_->SetLayerGroupListener([this](uint64_t plan, int group) { PostEvent(LayerGroupDone{plan, group}); });
     control_ = std::thread([this] { Control(); });
     engine_ = std::thread([this] { Engine(); });
@@ -171,10 +178,12 @@ class Worker::Impl {
 Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Worker::~Worker() { Stop(); }
 
-StatusOr<std::unique_ptr<Worker>> Worker::Create(WorkerOptions options, std::unique_ptr<Executor> executor, std::unique_ptr<kv_transfer::Transport> transport, Emit emit) {
+StatusOr<std::unique_ptr<Worker>> Worker::Create(WorkerOptions options, std::unique_ptr<Executor> executor,
+                                                 std::unique_ptr<kv_transfer::Transport> transport, Emit emit) {
   if (options.incarnation == 0) options.incarnation = DrawIncarnation();
   const std::string path = options.peer_socket_path;
-  std::unique_ptr<Worker> worker(new Worker(std::make_unique<Impl>(std::move(options), std::move(executor), std::move(transport), std::move(emit))));
+  std::unique_ptr<Worker> worker(new Worker(
+      std::make_unique<Impl>(std::move(options), std::move(executor), std::move(transport), std::move(emit))));
   TW_RETURN_IF_ERROR(worker->impl_->Listen(path));
   return worker;
 }

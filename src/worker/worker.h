@@ -20,7 +20,8 @@ class Worker {
 
   // `emit` is called on the control thread, one message per turn with everything that has accumulated; it must
   // not block. `transport` carries hand-offs (null: none). InvalidArgument or Unavailable for the peer socket.
-  static StatusOr<std::unique_ptr<Worker>> Create(WorkerOptions options, std::unique_ptr<Executor> executor, std::unique_ptr<kv_transfer::Transport> transport, Emit emit);
+  static StatusOr<std::unique_ptr<Worker>> Create(WorkerOptions options, std::unique_ptr<Executor> executor,
+                                                  std::unique_ptr<kv_transfer::Transport> transport, Emit emit);
   ~Worker();  // Stop()
 
   // Thread-safe, never blocks.

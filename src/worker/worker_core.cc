@@ -29,14 +29,22 @@ RequestEnded Refusal(const GenerationRequest& request, Status status) {
 
 }  // namespace
 
-WorkerCore::WorkerCore(WorkerOptions options, Executor& executor, kv_transfer::Transport* transport, StartLink start_link)
-    : options_(std::move(options)), executor_(executor), transport_(transport), start_link_(std::move(start_link)), scheduler_(MakeSchedulerOptions()),
-      sender_(options_.handoff, executor_, scheduler_, [this](const PeerAddress& peer) { return Dial(peer); }), receiver_(options_.handoff, executor_, scheduler_) {
+WorkerCore::WorkerCore(WorkerOptions options, Executor& executor, kv_transfer::Transport* transport,
+                       StartLink start_link)
+    : options_(std::move(options)),
+      executor_(executor),
+      transport_(transport),
+      start_link_(std::move(start_link)),
+      scheduler_(MakeSchedulerOptions()),
+      sender_(options_.handoff, executor_, scheduler_, [this](const PeerAddress& peer) { return Dial(peer); }),
+      receiver_(options_.handoff, executor_, scheduler_) {
   scheduler_.SetRole(options_.role);
   if (!options_.step_log_path.empty()) step_log_.open(options_.step_log_path, std::ios::app);
 }
 
-int WorkerCore::ContextLength() const { return std::min(executor_.info().context_length, executor_.info().kv_blocks * kBlockTokens); }
+int WorkerCore::ContextLength() const {
+  return std::min(executor_.info().context_length, executor_.info().kv_blocks * kBlockTokens);
+}
 
 scheduler::SchedulerOptions WorkerCore::MakeSchedulerOptions() const {
   const ExecutorInfo& info = executor_.info();
@@ -108,7 +116,8 @@ void WorkerCore::OnPeerConnected(std::shared_ptr<PeerLink> link) {
   start_link_(link);
 }
 
-void WorkerCore::OnPeerMessage(const std::shared_ptr<PeerLink>& link, const kv_transfer::PeerMessage& message, TimePoint now) {
+void WorkerCore::OnPeerMessage(const std::shared_ptr<PeerLink>& link, const kv_transfer::PeerMessage& message,
+                               TimePoint now) {
   if (const auto* hello = std::get_if<kv_transfer::PeerHello>(&message)) {
     const Status status = CheckAgreement(OwnPeerHello(), *hello);
     link->worker = hello->worker;
@@ -118,8 +127,10 @@ void WorkerCore::OnPeerMessage(const std::shared_ptr<PeerLink>& link, const kv_t
     if (!status.ok()) link->connection->Close();
     return;
   }
-  if (link->accepted) receiver_.OnMessage(link, message, now);
-  else sender_.OnMessage(link, message, now);
+  if (link->accepted)
+    receiver_.OnMessage(link, message, now);
+  else
+    sender_.OnMessage(link, message, now);
 }
 
 void WorkerCore::OnPeerClosed(const std::shared_ptr<PeerLink>& link, TimePoint now) {
@@ -132,8 +143,10 @@ void WorkerCore::OnRouter(ToWorker message, TimePoint now) {
   report_due_ = true;
   if (auto* assign = std::get_if<Assign>(&message)) {
     const Status status = scheduler_.Admit(assign->request, assign->route, now);
-    if (!status.ok()) message_.ended.push_back(Refusal(assign->request, status));
-    else if (step_log_.is_open()) step_log_ << StrCat("{\"event\": \"admitted\", \"request\": ", assign->request.id.value, "}") << std::endl;
+    if (!status.ok())
+      message_.ended.push_back(Refusal(assign->request, status));
+    else if (step_log_.is_open())
+      step_log_ << StrCat("{\"event\": \"admitted\", \"request\": ", assign->request.id.value, "}") << std::endl;
     if (status.ok() && assign->route == Route::kHandoff) sender_.Assigned(assign->request, assign->decode);
   } else if (const auto* cancel = std::get_if<Cancel>(&message)) {
     if (!cancel->sequence) receiver_.Cancelled(cancel->request, now);
@@ -148,8 +161,10 @@ void WorkerCore::OnLayerGroup(uint64_t plan, int group, TimePoint now) { sender_
 void WorkerCore::OnStepDone(uint64_t plan, const StatusOr<StepResult>& result, TimePoint now) {
   --in_flight_;
   ++steps_;
-  if (result.ok()) scheduler_.Complete(*result, now);
-  else scheduler_.Fail(plan, result.status(), now);
+  if (result.ok())
+    scheduler_.Complete(*result, now);
+  else
+    scheduler_.Fail(plan, result.status(), now);
   sender_.PlanDone(plan);
 }
 
@@ -178,12 +193,17 @@ void WorkerCore::Collect(TimePoint now) {
     for (TokenDelta& d : out.deltas) message_.deltas.push_back(std::move(d));
     for (const RequestId& id : out.wants_reservation) sender_.WantsReservation(id, now);
     for (const scheduler::PrefillDone& done : out.prefill_done) {
-      if (step_log_.is_open()) step_log_ << StrCat("{\"event\": \"first_token\", \"handoff\": true, \"pushed_bytes\": ", sender_.pushed_bytes(done.request), "}") << std::endl;
+      if (step_log_.is_open())
+        step_log_ << StrCat("{\"event\": \"first_token\", \"handoff\": true, \"pushed_bytes\": ",
+                            sender_.pushed_bytes(done.request), "}")
+                  << std::endl;
       sender_.PrefillDone(done, now);
     }
     for (RequestEnded& e : out.ended) {
-      if (e.handed_off) e.timings.handoff_ms = sender_.TakeHandoffMs(e.request);
-      else sender_.Ended(e.request, now);
+      if (e.handed_off)
+        e.timings.handoff_ms = sender_.TakeHandoffMs(e.request);
+      else
+        sender_.Ended(e.request, now);
       receiver_.Ended(e.request, now);
       message_.ended.push_back(std::move(e));
     }
@@ -216,8 +236,9 @@ void WorkerCore::Log(const StepPlan& plan) {
   std::string line = StrCat("{\"plan\": ", plan.id, ", \"items\": [");
   for (const StepItem& item : plan.items) {
     const uint64_t request = item.samples.empty() ? 0 : item.samples.front().request.value;
-    line += StrCat(&item == &plan.items.front() ? "" : ", ", "{\"request\": ", request, ", \"first\": ", item.first_position, ", \"rows\": ", item.tokens.size(), ", \"prefill\": ", item.is_prefill ? "true" : "false",
-                   ", \"samples\": ", item.samples.size(), "}");
+    line += StrCat(&item == &plan.items.front() ? "" : ", ", "{\"request\": ", request,
+                   ", \"first\": ", item.first_position, ", \"rows\": ", item.tokens.size(),
+                   ", \"prefill\": ", item.is_prefill ? "true" : "false", ", \"samples\": ", item.samples.size(), "}");
   }
   step_log_ << line << "]}" << std::endl;
 }

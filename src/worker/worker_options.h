@@ -14,7 +14,7 @@ struct WorkerOptions {
   WorkerRole role = WorkerRole::kMixed;
   // Where peers connect: a Unix socket that is made here (an old file there is replaced). Empty: no hand-offs.
   std::string peer_socket_path;
-  std::string model;            // name shown to the router; empty: the executor's
+  std::string model;  // name shown to the router; empty: the executor's
   kv_transfer::HandoffOptions handoff;
   int step_rows_max = 512;
   int chunk_tokens_max = 512;
@@ -22,7 +22,7 @@ struct WorkerOptions {
   int waiting_max = 512;
   Duration step_target = std::chrono::milliseconds(50);
   bool prefix_cache = true;
-  std::string step_log_path;    // JSON lines, one per step; empty: none
+  std::string step_log_path;  // JSON lines, one per step; empty: none
 };
 
 }  // namespace tokenworks::worker

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cluster files: loaded whole, or refused with the file's name and nothing changed; what was loaded prints and reads back.
+// Cluster files: loaded whole, or refused with the file's name and nothing changed; what was loaded prints and reads
+// back.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 }
 
 std::vector<std::string> Seeds() {
-  return {tokenworks::launch::ReferenceYaml(), "model: default\nhttp: {port: 0}\npools:\n  prefill: {replicas: 1, kv_memory: 512MiB}\n  decode: {replicas: 2}\n",
-          "model: {source: x.gguf, name: \"a\\tb\"}\nengine: &e {step_target_ms: 1.5e2}\nrouter: *e\n"};
+  return {
+      tokenworks::launch::ReferenceYaml(),
+      "model: default\nhttp: {port: 0}\npools:\n  prefill: {replicas: 1, kv_memory: 512MiB}\n  decode: {replicas: 2}\n",
+      "model: {source: x.gguf, name: \"a\\tb\"}\nengine: &e {step_target_ms: 1.5e2}\nrouter: *e\n"};
 }

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 std::vector<std::string> Seeds();
 
 // What must hold for every input, in every build.
-#define FUZZ_EXPECT(condition)                                                                \
-  do {                                                                                        \
+#define FUZZ_EXPECT(condition)                                                                           \
+  do {                                                                                                   \
     if (!(condition)) std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), std::abort(); \
   } while (false)

@@ -20,12 +20,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     uint64_t sum = 0;
     for (const auto& tensor : (*file)->tensors()) {
       FUZZ_EXPECT(tensor.data.size() <= size);
-      if (!tensor.data.empty()) sum += static_cast<uint64_t>(tensor.data.front()) + static_cast<uint64_t>(tensor.data.back());
+      if (!tensor.data.empty())
+        sum += static_cast<uint64_t>(tensor.data.front()) + static_cast<uint64_t>(tensor.data.back());
       FUZZ_EXPECT((*file)->Find(tensor.name) != nullptr);
     }
     const auto config = model::ReadModelConfig(**file);
-    if (config.ok()) FUZZ_EXPECT(config->layers > 0 && config->embedding > 0 && config->query_heads % config->kv_heads == 0 && config->vocabulary > 0);
-    else FUZZ_EXPECT(!config.status().message().empty() && sum + 1 > 0);
+    if (config.ok())
+      FUZZ_EXPECT(config->layers > 0 && config->embedding > 0 && config->query_heads % config->kv_heads == 0 &&
+                  config->vocabulary > 0);
+    else
+      FUZZ_EXPECT(!config.status().message().empty() && sum + 1 > 0);
   }
   close(fd);
   return 0;
@@ -34,7 +38,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 std::vector<std::string> Seeds() {
   using namespace tokenworks::gguf;
   FileBuilder small;
-  small.String("general.architecture", "llama").Unsigned("llama.block_count", 1).Float("llama.attention.layer_norm_rms_epsilon", 1e-5f).Strings("tokenizer.ggml.tokens", {"a", "b"});
+  small.String("general.architecture", "llama")
+      .Unsigned("llama.block_count", 1)
+      .Float("llama.attention.layer_norm_rms_epsilon", 1e-5f)
+      .Strings("tokenizer.ggml.tokens", {"a", "b"});
   small.Add({"token_embd.weight", 0, {4, 2}, std::string(32, 'x')});
   std::string metadata = TinyModel(1).Build();
   metadata.resize(std::min<size_t>(metadata.size(), 8192));

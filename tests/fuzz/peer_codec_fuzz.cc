@@ -29,15 +29,17 @@ std::vector<std::string> Seeds() {
   Reserve reserve;
   reserve.request.prompt = {1, 2, 3};
   reserve.request.deadline = now + std::chrono::seconds(5);
-  const PeerMessage messages[] = {PeerHello{"prefill-0", 1, 2, "m", "w", "n", KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kF16, 5, 6, "io"}}}, 1, 9},
-                                  reserve,
-                                  Push{{7}, 1, 2, 3, 4, 5, 6, 0},
-                                  Commit{{7}, 1, 2, {{5, -0.5f, {{6, -1.f}}}, {8, 0, {}}}, {true, false}},
-                                  CancelReservation{{9}, 4},
-                                  HelloReply{absl::FailedPreconditionError("no")},
-                                  ReserveReply{{9}, 4, 5, OkStatus(), 6},
-                                  PushReply{{9}, 4, 5, PushVerdict::kDamaged},
-                                  Ack{{9}, 4, absl::UnavailableError("gone")}};
+  const PeerMessage messages[] = {
+      PeerHello{"prefill-0", 1, 2, "m", "w", "n",
+                KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kF16, 5, 6, "io"}}}, 1, 9},
+      reserve,
+      Push{{7}, 1, 2, 3, 4, 5, 6, 0},
+      Commit{{7}, 1, 2, {{5, -0.5f, {{6, -1.f}}}, {8, 0, {}}}, {true, false}},
+      CancelReservation{{9}, 4},
+      HelloReply{absl::FailedPreconditionError("no")},
+      ReserveReply{{9}, 4, 5, OkStatus(), 6},
+      PushReply{{9}, 4, 5, PushVerdict::kDamaged},
+      Ack{{9}, 4, absl::UnavailableError("gone")}};
   std::vector<std::string> seeds;
   for (const PeerMessage& m : messages) seeds.push_back(EncodePeer(m, now));
   return seeds;

@@ -20,14 +20,23 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     FUZZ_EXPECT(!segments.status().message().empty());
     return 0;
   }
-  for (const auto& segment : *segments) FUZZ_EXPECT(!segment.trusted || segment.text.find("Hi <|im_end|>") == std::string::npos || std::string_view(reinterpret_cast<const char*>(data), size).find("Hi <|im_end|>") != std::string_view::npos);
+  for (const auto& segment : *segments)
+    FUZZ_EXPECT(!segment.trusted || segment.text.find("Hi <|im_end|>") == std::string::npos ||
+                std::string_view(reinterpret_cast<const char*>(data), size).find("Hi <|im_end|>") !=
+                    std::string_view::npos);
   return 0;
 }
 
 std::vector<std::string> Seeds() {
-  return {"{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + (m['content'] or '') + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ 'x' }}{% endif %}",
-          "{%- set ns = namespace(n=0) -%}{%- for m in messages if m.role == 'user' -%}{% set ns.n = ns.n + loop.index0 %}{{ m.content | trim | upper }}{% else %}none{% endfor %}{{ ns.n }}",
-          "{% macro f(x, y=2) %}{{ x ~ y }}{% endmacro %}{{ f(1) }}{{ messages[-1].tool_calls | tojson(indent=2) }}{{ messages | map(attribute='role') | join(', ') }}",
-          "{{ 1 + 2 * 3 // 4 % 5 ** 2 }}{{ 'a' in 'abc' and not false }}{{ [1, 2, 3][::-1] | list }}{{ {'a': 1}.items() | list }}{{ \"%s\" | format(1) }}{# comment #}{% raw %}{{ }}{% endraw %}",
-          "{% if messages[0]['role'] is defined and messages[0].role is string %}{{ messages[0].content[:3] }}{% elif x is none %}{% endif %}{{ raise_exception('no') }}"};
+  return {
+      "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + (m['content'] or '') + '<|im_end|>' }}{% endfor "
+      "%}{% if add_generation_prompt %}{{ 'x' }}{% endif %}",
+      "{%- set ns = namespace(n=0) -%}{%- for m in messages if m.role == 'user' -%}{% set ns.n = ns.n + loop.index0 "
+      "%}{{ m.content | trim | upper }}{% else %}none{% endfor %}{{ ns.n }}",
+      "{% macro f(x, y=2) %}{{ x ~ y }}{% endmacro %}{{ f(1) }}{{ messages[-1].tool_calls | tojson(indent=2) }}{{ "
+      "messages | map(attribute='role') | join(', ') }}",
+      "{{ 1 + 2 * 3 // 4 % 5 ** 2 }}{{ 'a' in 'abc' and not false }}{{ [1, 2, 3][::-1] | list }}{{ {'a': 1}.items() | "
+      "list }}{{ \"%s\" | format(1) }}{# comment #}{% raw %}{{ }}{% endraw %}",
+      "{% if messages[0]['role'] is defined and messages[0].role is string %}{{ messages[0].content[:3] }}{% elif x is "
+      "none %}{% endif %}{{ raise_exception('no') }}"};
 }

@@ -40,7 +40,8 @@ std::vector<std::string> Seeds() {
   GenerationRequest request;
   request.prompt = {1, 2, 3};
   request.deadline = now + std::chrono::seconds(1);
-  for (const ToWorker& message : {ToWorker{Assign{request, Route::kHandoff, {}}}, ToWorker{SetRole{WorkerRole::kMixed}}, ToWorker{Cancel{{1}, 2, 3u, CancelReason::kAborted}}}) {
+  for (const ToWorker& message : {ToWorker{Assign{request, Route::kHandoff, {}}}, ToWorker{SetRole{WorkerRole::kMixed}},
+                                  ToWorker{Cancel{{1}, 2, 3u, CancelReason::kAborted}}}) {
     worker::ToWorker out;
     rpc::ToWire(message, now, &out);
     seeds.push_back(out.SerializeAsString());

@@ -17,9 +17,15 @@ FileBuilder& FileBuilder::Pair(std::string_view key, uint32_t type, std::string_
   metadata_.Text(key).U32(type).Raw(value);
   return *this;
 }
-FileBuilder& FileBuilder::Unsigned(std::string_view key, uint32_t value) { return Pair(key, static_cast<uint32_t>(ValueType::kU32), Bytes().U32(value).str()); }
-FileBuilder& FileBuilder::Float(std::string_view key, float value) { return Pair(key, static_cast<uint32_t>(ValueType::kF32), Bytes().F32(value).str()); }
-FileBuilder& FileBuilder::String(std::string_view key, std::string_view value) { return Pair(key, static_cast<uint32_t>(ValueType::kString), Bytes().Text(value).str()); }
+FileBuilder& FileBuilder::Unsigned(std::string_view key, uint32_t value) {
+  return Pair(key, static_cast<uint32_t>(ValueType::kU32), Bytes().U32(value).str());
+}
+FileBuilder& FileBuilder::Float(std::string_view key, float value) {
+  return Pair(key, static_cast<uint32_t>(ValueType::kF32), Bytes().F32(value).str());
+}
+FileBuilder& FileBuilder::String(std::string_view key, std::string_view value) {
+  return Pair(key, static_cast<uint32_t>(ValueType::kString), Bytes().Text(value).str());
+}
 FileBuilder& FileBuilder::Strings(std::string_view key, const std::vector<std::string>& values) {
   Bytes b;
   b.U32(static_cast<uint32_t>(ValueType::kString)).U64(values.size());

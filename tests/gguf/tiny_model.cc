@@ -44,12 +44,22 @@ std::string Values(uint32_t type, int columns, int rows, float scale, std::mt199
 FileBuilder TinyModel(uint32_t seed) {
   std::mt19937 random(seed);
   FileBuilder f;
-  f.String("general.architecture", "llama").String("general.name", "tiny").Unsigned("llama.block_count", 2).Unsigned("llama.embedding_length", kWidth);
-  f.Unsigned("llama.feed_forward_length", kHidden).Unsigned("llama.context_length", kTinyContext).Unsigned("llama.attention.head_count", kHeads);
-  f.Unsigned("llama.attention.head_count_kv", kKvHeads).Float("llama.attention.layer_norm_rms_epsilon", 1e-5f).Float("llama.rope.freq_base", 10000.0f);
+  f.String("general.architecture", "llama")
+      .String("general.name", "tiny")
+      .Unsigned("llama.block_count", 2)
+      .Unsigned("llama.embedding_length", kWidth);
+  f.Unsigned("llama.feed_forward_length", kHidden)
+      .Unsigned("llama.context_length", kTinyContext)
+      .Unsigned("llama.attention.head_count", kHeads);
+  f.Unsigned("llama.attention.head_count_kv", kKvHeads)
+      .Float("llama.attention.layer_norm_rms_epsilon", 1e-5f)
+      .Float("llama.rope.freq_base", 10000.0f);
   f.Unsigned("tokenizer.ggml.eos_token_id", 2);
   const auto matrix = [&](const std::string& name, uint32_t type, int columns, int rows, float scale) {
-    f.Add({name, type, {static_cast<uint64_t>(columns), static_cast<uint64_t>(rows)}, Values(type, columns, rows, scale, random)});
+    f.Add({name,
+           type,
+           {static_cast<uint64_t>(columns), static_cast<uint64_t>(rows)},
+           Values(type, columns, rows, scale, random)});
   };
   const auto norm = [&](const std::string& name) { f.Add({name, 0, {kWidth}, Values(0, kWidth, 1, 0.1f, random)}); };
   matrix("token_embd.weight", 8, kWidth, kTinyVocabulary, 0.5f);

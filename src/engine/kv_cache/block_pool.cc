@@ -80,12 +80,17 @@ KvCounts BlockPool::Counts() const {
   c.cached = static_cast<int>(lru_.size());
   for (const Block& b : blocks_) {
     if (b.holders == 0) continue;
-    if (b.uses[static_cast<int>(Use::kActive)]) ++c.active;
-    else if (b.uses[static_cast<int>(Use::kSending)]) ++c.sending;
-    else if (b.uses[static_cast<int>(Use::kReceiving)]) ++c.receiving;
-    else ++c.reserved;
+    if (b.uses[static_cast<int>(Use::kActive)])
+      ++c.active;
+    else if (b.uses[static_cast<int>(Use::kSending)])
+      ++c.sending;
+    else if (b.uses[static_cast<int>(Use::kReceiving)])
+      ++c.receiving;
+    else
+      ++c.reserved;
   }
-  TW_CHECK(c.free + c.cached + c.active + c.sending + c.receiving + c.reserved == c.total, "block states do not add up");
+  TW_CHECK(c.free + c.cached + c.active + c.sending + c.receiving + c.reserved == c.total,
+           "block states do not add up");
   return c;
 }
 

@@ -19,7 +19,8 @@ Status CheckItem(const StepPlan& plan, const StepItem& item, const ExecutorInfo&
   const int64_t end = int64_t{item.first_position} + static_cast<int64_t>(item.tokens.size());
   if (item.tokens.empty() || item.first_position < 0 || end > info.context_length)
     return Bad(plan, "positions ", item.first_position, " to ", end, " are empty or beyond the context");
-  if (static_cast<int64_t>(item.blocks.size()) * kBlockTokens < end) return Bad(plan, item.blocks.size(), " blocks for ", end, " positions");
+  if (static_cast<int64_t>(item.blocks.size()) * kBlockTokens < end)
+    return Bad(plan, item.blocks.size(), " blocks for ", end, " positions");
   for (const BlockId b : item.blocks)
     if (b < 0 || b >= info.kv_blocks) return Bad(plan, "block ", b, " outside the pool");
   for (const TokenId t : item.tokens)

@@ -8,8 +8,8 @@
 
 namespace tokenworks::model {
 
-// InvalidArgument names the plan and what breaks the contract of tokenworks/executor.h. `is_open` says whether a sequence
-// is open before the plan; its `ends` and `starts` are taken into account here.
+// InvalidArgument names the plan and what breaks the contract of tokenworks/executor.h. `is_open` says whether a
+// sequence is open before the plan; its `ends` and `starts` are taken into account here.
 Status CheckStepPlan(const StepPlan& plan, const ExecutorInfo& info, const std::function<bool(SequenceId)>& is_open);
 
 }  // namespace tokenworks::model

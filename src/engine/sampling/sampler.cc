@@ -31,7 +31,8 @@ void Sampler::Open(const SequenceStart& start) {
   if (start.sampling.repetition_penalty != 1.0f) {
     history.prompt_tokens = start.prompt;
     std::sort(history.prompt_tokens.begin(), history.prompt_tokens.end());
-    history.prompt_tokens.erase(std::unique(history.prompt_tokens.begin(), history.prompt_tokens.end()), history.prompt_tokens.end());
+    history.prompt_tokens.erase(std::unique(history.prompt_tokens.begin(), history.prompt_tokens.end()),
+                                history.prompt_tokens.end());
   }
   open_[start.sequence] = std::move(history);
 }
@@ -40,8 +41,8 @@ void Sampler::Close(SequenceId sequence) { open_.erase(sequence); }
 
 bool Sampler::ChangesLogits(const History& h) const {
   const SamplingParams& p = h.params;
-  return p.repetition_penalty != 1.0f || p.frequency_penalty != 0.0f || p.presence_penalty != 0.0f || !p.logit_bias.empty() ||
-         static_cast<int>(h.outputs) < p.min_tokens;
+  return p.repetition_penalty != 1.0f || p.frequency_penalty != 0.0f || p.presence_penalty != 0.0f ||
+         !p.logit_bias.empty() || static_cast<int>(h.outputs) < p.min_tokens;
 }
 
 void Sampler::ApplyPenalties(const History& h, std::span<float> x) const {
@@ -72,7 +73,8 @@ TokenId Sampler::Draw(const History& h, uint32_t sequence, std::span<float> x) {
   float highest = kMinusInfinity;
   for (const float v : x) highest = v > highest ? v : highest;
   if (highest == kMinusInfinity) return 0;
-  // Temperature: the weights are e^((x - highest) / T), the highest one is 1 (also where 1 / T or the logit is infinite).
+  // Temperature: the weights are e^((x - highest) / T), the highest one is 1 (also where 1 / T or the logit is
+  // infinite).
   const float inverse = 1.0f / p.temperature;
   for (float& v : x) v = v == highest ? 0.0f : v == v ? (v - highest) * inverse : kMinusInfinity;
   const double noise = Uniform(p.seed, sequence, h.outputs);
@@ -94,7 +96,9 @@ TokenId Sampler::Draw(const History& h, uint32_t sequence, std::span<float> x) {
     return last;
   }
 
-  const auto higher = [](const Candidate& a, const Candidate& b) { return a.value != b.value ? a.value > b.value : a.token < b.token; };
+  const auto higher = [](const Candidate& a, const Candidate& b) {
+    return a.value != b.value ? a.value > b.value : a.token < b.token;
+  };
   candidates_.clear();
   for (size_t i = 0; i < weights_.size(); ++i)
     if (weights_[i] > 0) candidates_.push_back({weights_[i], static_cast<TokenId>(i)});
@@ -106,7 +110,8 @@ TokenId Sampler::Draw(const History& h, uint32_t sequence, std::span<float> x) {
   const auto sort_up_to = [&](size_t n) {
     n = std::min(n, candidates_.size());
     if (n <= sorted) return;
-    if (n < candidates_.size()) std::nth_element(candidates_.begin() + sorted, candidates_.begin() + n, candidates_.end(), higher);
+    if (n < candidates_.size())
+      std::nth_element(candidates_.begin() + sorted, candidates_.begin() + n, candidates_.end(), higher);
     std::sort(candidates_.begin() + sorted, candidates_.begin() + n, higher);
     sorted = n;
   };
@@ -146,7 +151,8 @@ void Sampler::ReportLogprobs(const History& h, std::span<const float> logits, Sa
     if (out.top.size() == count && !(logits[i] > out.top.back().logprob)) continue;
     if (logits[i] != logits[i]) continue;
     const TopLogprob entry{static_cast<TokenId>(i), logits[i]};
-    const auto at = std::upper_bound(out.top.begin(), out.top.end(), entry, [](const TopLogprob& a, const TopLogprob& b) { return a.logprob > b.logprob; });
+    const auto at = std::upper_bound(out.top.begin(), out.top.end(), entry,
+                                     [](const TopLogprob& a, const TopLogprob& b) { return a.logprob > b.logprob; });
     out.top.insert(at, entry);
     if (out.top.size() > count) out.top.pop_back();
   }

@@ -16,7 +16,8 @@ namespace tokenworks::sampling {
 // Thread: the engine thread. The same (logits, parameters, history) always give the same token.
 class Sampler {
  public:
-  Sampler(const kernels::KernelSet& kernels, std::vector<TokenId> end_tokens) : kernels_(kernels), end_tokens_(std::move(end_tokens)) {}
+  Sampler(const kernels::KernelSet& kernels, std::vector<TokenId> end_tokens)
+      : kernels_(kernels), end_tokens_(std::move(end_tokens)) {}
 
   void Open(const SequenceStart& start);
   void Close(SequenceId sequence);

@@ -31,7 +31,8 @@ void AddItem(Builder& b, Resident& r, Sequence& s, int rows) {
       item.samples.push_back(id);
       if (q.opened) return;
       q.opened = true;
-      b.step.plan.starts.push_back({id, r.request.sampling, r.request.prompt, std::vector<TokenId>(q.tokens.end() - q.outputs, q.tokens.end())});
+      b.step.plan.starts.push_back(
+          {id, r.request.sampling, r.request.prompt, std::vector<TokenId>(q.tokens.end() - q.outputs, q.tokens.end())});
     };
     sample(s);
     for (Sequence& q : r.sequences)
@@ -39,7 +40,8 @@ void AddItem(Builder& b, Resident& r, Sequence& s, int rows) {
   }
   if (r.route == Route::kHandoff && !r.prompt_done) {
     PlannedPush push{r.request.id, {}};
-    const int first = s.computed / kBlockTokens, last = samples ? (s.total() + kBlockTokens - 1) / kBlockTokens : (s.computed + rows) / kBlockTokens;
+    const int first = s.computed / kBlockTokens,
+              last = samples ? (s.total() + kBlockTokens - 1) / kBlockTokens : (s.computed + rows) / kBlockTokens;
     for (int i = std::max(first, r.first_push); i < last; ++i) push.blocks.emplace_back(i, s.blocks[i]);
     if (!push.blocks.empty()) b.step.pushes.push_back(std::move(push));
   }
@@ -57,7 +59,9 @@ bool Scheduler::State::Preempt(const Resident* except_request, uint32_t except_s
   std::pair<Resident*, uint32_t> victim{nullptr, 0};
   for (const auto& [r, i] : running) {
     if (r->sequences[i].in_flight || (r == except_request && i == except_sequence)) continue;
-    if (victim.first == nullptr || std::tuple(r->request.priority, r->order, i) > std::tuple(victim.first->request.priority, victim.first->order, victim.second)) victim = {r, i};
+    if (victim.first == nullptr || std::tuple(r->request.priority, r->order, i) >
+                                       std::tuple(victim.first->request.priority, victim.first->order, victim.second))
+      victim = {r, i};
   }
   if (victim.first == nullptr) return false;
   Resident& r = *victim.first;
@@ -114,8 +118,10 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
   State& st = *state_;
   std::vector<Resident*> late;
   for (const auto& [key, entry] : st.waiting)
-    if (entry.first->request.deadline <= now && std::find(late.begin(), late.end(), entry.first) == late.end()) late.push_back(entry.first);
-  for (Resident* r : late) st.End(*r, absl::DeadlineExceededError("the request's deadline passed while it waited in the worker's queue"), now);
+    if (entry.first->request.deadline <= now && std::find(late.begin(), late.end(), entry.first) == late.end())
+      late.push_back(entry.first);
+  for (Resident* r : late)
+    st.End(*r, absl::DeadlineExceededError("the request's deadline passed while it waited in the worker's queue"), now);
   st.AskForReservations();
 
   Builder b;
@@ -127,12 +133,13 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
     if (s.in_flight || r->ending || s.missing() != 1) continue;
     bool preempted_itself = false;
     const int tail = s.computed / kBlockTokens;
-    while (!st.Grow(*r, s, s.total()) || (tail < static_cast<int>(s.blocks.size()) && st.pool.holders(s.blocks[tail]) > 1 && st.pool.available() == 0)) {
+    while (!st.Grow(*r, s, s.total()) || (tail < static_cast<int>(s.blocks.size()) &&
+                                          st.pool.holders(s.blocks[tail]) > 1 && st.pool.available() == 0)) {
       if (st.Preempt(r, index)) continue;
       preempted_itself = true;
       break;
     }
-    if (preempted_itself) continue;  // everything else is in flight: try again after it
+    if (preempted_itself) continue;             // everything else is in flight: try again after it
     if (st.pool.holders(s.blocks[tail]) > 1) {  // copy on write
       const BlockId copy = *st.pool.Allocate(r->use);
       b.step.plan.copies.push_back({s.blocks[tail], copy});
@@ -153,7 +160,8 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
     Sequence& s = r->sequences[index];
     if (prefill_rows > 0 && !s.in_flight && !r->ending && s.missing() > 1) add_chunk(*r, s);
   }
-  for (auto it = st.waiting.begin(); it != st.waiting.end() && prefill_rows > 0 && static_cast<int>(st.running.size()) < st.options.running_max;) {
+  for (auto it = st.waiting.begin();
+       it != st.waiting.end() && prefill_rows > 0 && static_cast<int>(st.running.size()) < st.options.running_max;) {
     const auto [r, index] = (it++)->second;
     if (r->ending || (r->route == Route::kHandoff && !r->granted)) continue;
     if (!st.Admit(*r, r->sequences[index], now)) break;  // in order: nobody overtakes a request that waits for blocks

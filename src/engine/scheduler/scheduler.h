@@ -18,13 +18,13 @@ namespace tokenworks::scheduler {
 
 struct SchedulerOptions {
   int kv_blocks = 0;
-  int context_length = 0;           // prompt + output of one sequence never exceed it
-  std::vector<TokenId> end_tokens;  // the model's own
-  std::string model_fingerprint;    // seeds the block keys
-  int step_rows_max = 512;          // rows of one step (decode rows + chunk rows)
-  int chunk_tokens_max = 512;       // rows of one sequence in one step
-  int running_max = 256;            // sequences resident at once
-  int waiting_max = 512;            // requests in the queue; over it Admit says ResourceExhausted
+  int context_length = 0;                                // prompt + output of one sequence never exceed it
+  std::vector<TokenId> end_tokens;                       // the model's own
+  std::string model_fingerprint;                         // seeds the block keys
+  int step_rows_max = 512;                               // rows of one step (decode rows + chunk rows)
+  int chunk_tokens_max = 512;                            // rows of one sequence in one step
+  int running_max = 256;                                 // sequences resident at once
+  int waiting_max = 512;                                 // requests in the queue; over it Admit says ResourceExhausted
   Duration step_target = std::chrono::milliseconds(50);  // predicted, while anything waits
   bool prefix_cache = true;
 };

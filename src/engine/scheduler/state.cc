@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "platform/base/check.h"
+#include "platform/base/str_cat.h"
 
 namespace tokenworks::scheduler {
 
@@ -14,13 +15,25 @@ Resident* Scheduler::State::Find(RequestId id) {
   return it == residents.end() ? nullptr : it->second.get();
 }
 
+Status Scheduler::State::CheckFits(const GenerationRequest& request) const {
+  if (request.prompt.empty() || request.n == 0)
+    return absl::InvalidArgumentError("a request needs a prompt and at least one sequence");
+  const int prompt = static_cast<int>(request.prompt.size());
+  if (prompt + 1 > options.context_length || (prompt + kBlockTokens) / kBlockTokens > options.kv_blocks)
+    return absl::InvalidArgumentError(base::StrCat("a prompt of ", prompt,
+                                                   " tokens does not fit: this worker's maximum context length is ",
+                                                   options.context_length, " tokens"));
+  return OkStatus();
+}
+
 Resident& Scheduler::State::Insert(GenerationRequest request, Route route, TimePoint now) {
   auto r = std::make_unique<Resident>();
   r->request = std::move(request);
   r->route = route;
   r->order = next_order++;
   r->arrived = now;
-  const kv_index::BlockKey root = kv_index::RootKey(options.model_fingerprint, r->request.adapter, r->request.tenant, r->request.cache_salt);
+  const kv_index::BlockKey root =
+      kv_index::RootKey(options.model_fingerprint, r->request.adapter, r->request.tenant, r->request.cache_salt);
   for (uint32_t i = 0; i < r->request.n; ++i) {
     Sequence s;
     s.index = i;
@@ -46,7 +59,9 @@ void Scheduler::State::Dequeue(Resident& r, uint32_t sequence) {
   for (const int preempted : {0, 1}) waiting.erase({r.request.priority, preempted, r.order, sequence});
 }
 
-void Scheduler::State::StopRunning(Resident& r, uint32_t sequence) { std::erase(running, std::pair<Resident*, uint32_t>{&r, sequence}); }
+void Scheduler::State::StopRunning(Resident& r, uint32_t sequence) {
+  std::erase(running, std::pair<Resident*, uint32_t>{&r, sequence});
+}
 
 void Scheduler::State::ReleaseBlocks(Resident& r, Sequence& s) {
   // Last blocks first: the head of a prefix stays cached longest.
@@ -60,7 +75,8 @@ int Scheduler::State::MatchPrefix(Sequence& s, Use use) {
   if (!options.prefix_cache) return 0;
   const int most = (s.total() - 1) / kBlockTokens;
   while (s.registered < most) {
-    const auto key = kv_index::ChildKey(s.last_key, std::span(s.tokens).subspan(static_cast<size_t>(s.registered) * kBlockTokens, kBlockTokens));
+    const auto key = kv_index::ChildKey(
+        s.last_key, std::span(s.tokens).subspan(static_cast<size_t>(s.registered) * kBlockTokens, kBlockTokens));
     const auto block = pool.Find(key);
     if (!block) break;
     pool.Hold(*block, use);
@@ -75,7 +91,8 @@ int Scheduler::State::MatchPrefix(Sequence& s, Use use) {
 void Scheduler::State::RegisterFullBlocks(Sequence& s) {
   if (!options.prefix_cache) return;
   for (; (s.registered + 1) * kBlockTokens <= s.computed; ++s.registered) {
-    s.last_key = kv_index::ChildKey(s.last_key, std::span(s.tokens).subspan(static_cast<size_t>(s.registered) * kBlockTokens, kBlockTokens));
+    s.last_key = kv_index::ChildKey(
+        s.last_key, std::span(s.tokens).subspan(static_cast<size_t>(s.registered) * kBlockTokens, kBlockTokens));
     pool.Register(s.blocks[s.registered], s.last_key);
   }
 }
@@ -92,7 +109,9 @@ FinishReason Scheduler::State::Append(Resident& r, Sequence& s, const SampledTok
   ++s.outputs;
   ++generation_tokens;
   const SamplingParams& p = r.request.sampling;
-  const auto listed = [&](const std::vector<TokenId>& ids) { return std::find(ids.begin(), ids.end(), token.token) != ids.end(); };
+  const auto listed = [&](const std::vector<TokenId>& ids) {
+    return std::find(ids.begin(), ids.end(), token.token) != ids.end();
+  };
   if ((!p.ignore_eos && listed(options.end_tokens)) || listed(p.stop_token_ids)) return FinishReason::kStop;
   if (s.outputs >= p.max_tokens || s.total() >= options.context_length) return FinishReason::kLength;
   return FinishReason::kNone;
@@ -110,9 +129,13 @@ void Scheduler::State::FinishSequence(Resident& r, Sequence& s) {
 
 void Scheduler::State::Leave(Resident& r, Sequence& s) {
   FinishSequence(r, s);
-  const auto in_phase = [&](SequencePhase phase) { return std::find_if(r.sequences.begin(), r.sequences.end(), [&](const Sequence& q) { return q.phase == phase; }); };
+  const auto in_phase = [&](SequencePhase phase) {
+    return std::find_if(r.sequences.begin(), r.sequences.end(), [&](const Sequence& q) { return q.phase == phase; });
+  };
   const auto follower = in_phase(SequencePhase::kFollowing);
-  if (follower == r.sequences.end() || in_phase(SequencePhase::kWaiting) != r.sequences.end() || in_phase(SequencePhase::kRunning) != r.sequences.end()) return;
+  if (follower == r.sequences.end() || in_phase(SequencePhase::kWaiting) != r.sequences.end() ||
+      in_phase(SequencePhase::kRunning) != r.sequences.end())
+    return;
   Enqueue(r, follower->index, true);
 }
 

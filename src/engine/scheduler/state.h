@@ -44,9 +44,12 @@ struct Scheduler::State {
   std::vector<SequenceId> pending_ends;
   SchedulerOutput output;
   uint64_t next_order = 0, next_plan = 1;
-  uint64_t prompt_tokens_computed = 0, prompt_tokens_cached = 0, recomputed_tokens = 0, generation_tokens = 0, preemptions = 0;
+  uint64_t prompt_tokens_computed = 0, prompt_tokens_cached = 0, recomputed_tokens = 0, generation_tokens = 0,
+           preemptions = 0;
 
   Resident* Find(RequestId id);
+  // InvalidArgument: the prompt and one token are more than the context or the pool holds.
+  Status CheckFits(const GenerationRequest& request) const;
   Resident& Insert(GenerationRequest request, Route route, TimePoint now);
   void Enqueue(Resident& r, uint32_t sequence, bool preempted);
   void Dequeue(Resident& r, uint32_t sequence);
@@ -71,6 +74,14 @@ struct Scheduler::State {
   void End(Resident& r, Status status, TimePoint now, bool handed_off = false);
   void Erase(Resident& r, bool handed_off, TimePoint now);
   void ForkFollowers(Resident& r, Sequence& leader);
+
+  // complete.cc
+  InFlight TakeOldest(uint64_t plan);
+  // Rows that were computed: positions, full blocks, followers of a leader whose prompt is done.
+  void CountRows(const InFlight& flight, TimePoint now);
+  // Sampled tokens become deltas; those of a request in `done` are its first ones.
+  void Emit(const StepSample& sample, std::unordered_map<RequestId, PrefillDone>& done);
+  void HoldForPeer(Resident& r, PrefillDone done);
 
   // planning.cc
   bool Preempt(const Resident* except_request, uint32_t except_sequence);

@@ -24,7 +24,8 @@ class StepTimeModel {
   double PredictMs(int rows) const { return base_ms_ + rows * per_row_ms_; }
   // Most rows whose step is predicted to end within `target`, at least `lowest`.
   int RowsWithin(Duration target, int lowest) const {
-    return std::max(lowest, static_cast<int>(std::clamp((Milliseconds(target) - base_ms_) / per_row_ms_, 0.0, kMostRows)));
+    return std::max(lowest,
+                    static_cast<int>(std::clamp((Milliseconds(target) - base_ms_) / per_row_ms_, 0.0, kMostRows)));
   }
 
  private:

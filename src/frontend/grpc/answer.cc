@@ -6,8 +6,11 @@
 namespace tokenworks::grpc_frontend {
 
 Answer::Answer(std::string request_id, const CheckedRequest& request, const text::Tokenizer& tokenizer)
-    : request_id_(std::move(request_id)), prompt_tokens_(static_cast<int>(request.request.prompt.size())), logprobs_(request.request.sampling.logprobs >= 0) {
-  for (uint32_t i = 0; i < request.request.n; ++i) choices_.emplace_back(i, tokenizer, request.stops, request.include_stop);
+    : request_id_(std::move(request_id)),
+      prompt_tokens_(static_cast<int>(request.request.prompt.size())),
+      logprobs_(request.request.sampling.logprobs >= 0) {
+  for (uint32_t i = 0; i < request.request.n; ++i)
+    choices_.emplace_back(i, tokenizer, request.stops, request.include_stop);
 }
 
 int64_t Answer::Add(const TokenDelta& delta, v1::GenerateResponse* out) {
@@ -35,8 +38,12 @@ int64_t Answer::Add(const TokenDelta& delta, v1::GenerateResponse* out) {
 }
 
 Status Answer::Finish(const RequestSummary& summary, v1::GenerateResponse* out) {
-  const bool whole = std::all_of(choices_.begin(), choices_.end(), [](const token_stream::Choice& c) { return c.finish() == FinishReason::kStop || c.finish() == FinishReason::kLength; });
-  if (!whole) return summary.status.ok() ? absl::InternalError("the request ended before all of its sequences did") : summary.status;
+  const bool whole = std::all_of(choices_.begin(), choices_.end(), [](const token_stream::Choice& c) {
+    return c.finish() == FinishReason::kStop || c.finish() == FinishReason::kLength;
+  });
+  if (!whole)
+    return summary.status.ok() ? absl::InternalError("the request ended before all of its sequences did")
+                               : summary.status;
   out->set_request_id(request_id_);
   v1::Summary* s = out->mutable_summary();
   s->set_path(summary.path);

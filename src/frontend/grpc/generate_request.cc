@@ -13,22 +13,30 @@ namespace {
 using base::StrCat;
 using namespace request_limits;  // of every dialect
 
-Status Bad(const char* field, const std::string& sentence) { return absl::InvalidArgumentError(StrCat("`", field, "` ", sentence)); }
+Status Bad(const char* field, const std::string& sentence) {
+  return absl::InvalidArgumentError(StrCat("`", field, "` ", sentence));
+}
 
 Status InRange(const char* field, double value, const Range& range) {
   if (range.Holds(value)) return OkStatus();
-  return Bad(field, StrCat("must be ", range.low_open ? "above " : "from ", range.low, range.low_open ? ", at most " : " to ", range.high, "; it is ", value));
+  return Bad(field, StrCat("must be ", range.low_open ? "above " : "from ", range.low,
+                           range.low_open ? ", at most " : " to ", range.high, "; it is ", value));
 }
 
 Status CheckLists(const v1::GenerateRequest& in, int vocabulary) {
   const v1::Sampling& s = in.sampling();
-  if (in.stop_size() > kMaxStops) return Bad("stop", StrCat("takes at most ", kMaxStops, " strings; there are ", in.stop_size()));
+  if (in.stop_size() > kMaxStops)
+    return Bad("stop", StrCat("takes at most ", kMaxStops, " strings; there are ", in.stop_size()));
   for (const std::string& stop : in.stop())
-    if (stop.empty() || stop.size() > kMaxStopBytes) return Bad("stop", StrCat("strings have 1 to ", kMaxStopBytes, " bytes; one has ", stop.size()));
-  if (static_cast<size_t>(s.stop_token_ids_size()) > kMaxStopTokenIds) return Bad("stop_token_ids", StrCat("takes at most ", kMaxStopTokenIds, " ids"));
-  if (s.logit_bias().size() > kMaxLogitBias) return Bad("logit_bias", StrCat("takes at most ", kMaxLogitBias, " entries"));
+    if (stop.empty() || stop.size() > kMaxStopBytes)
+      return Bad("stop", StrCat("strings have 1 to ", kMaxStopBytes, " bytes; one has ", stop.size()));
+  if (static_cast<size_t>(s.stop_token_ids_size()) > kMaxStopTokenIds)
+    return Bad("stop_token_ids", StrCat("takes at most ", kMaxStopTokenIds, " ids"));
+  if (s.logit_bias().size() > kMaxLogitBias)
+    return Bad("logit_bias", StrCat("takes at most ", kMaxLogitBias, " entries"));
   const auto known = [&](int id) { return id >= 0 && id < vocabulary; };
-  if (!std::all_of(s.stop_token_ids().begin(), s.stop_token_ids().end(), known)) return Bad("stop_token_ids", StrCat("must be below ", vocabulary));
+  if (!std::all_of(s.stop_token_ids().begin(), s.stop_token_ids().end(), known))
+    return Bad("stop_token_ids", StrCat("must be below ", vocabulary));
   for (const auto& [id, bias] : s.logit_bias()) {
     if (!known(id)) return Bad("logit_bias", StrCat("keys must be token ids below ", vocabulary, "; one is ", id));
     TW_RETURN_IF_ERROR(InRange("logit_bias", bias, kBias));
@@ -79,18 +87,21 @@ StatusOr<std::vector<TokenId>> CheckPrompt(const v1::GenerateRequest& in, const 
   }
   if (ids.empty()) return Bad("input", "is empty: at least one token is needed");
   for (const TokenId id : ids)
-    if (id < 0 || id >= tokenizer.vocabulary()) return Bad("tokens", StrCat("must be below ", tokenizer.vocabulary(), "; one is ", id));
+    if (id < 0 || id >= tokenizer.vocabulary())
+      return Bad("tokens", StrCat("must be below ", tokenizer.vocabulary(), "; one is ", id));
   return ids;
 }
 
 }  // namespace
 
 StatusOr<CheckedRequest> Check(const v1::GenerateRequest& in, const text::Tokenizer& tokenizer) {
-  if (in.request_id().size() > kMaxRequestIdBytes || !std::all_of(in.request_id().begin(), in.request_id().end(), [](char c) { return c > ' ' && c < 0x7F; }))
+  if (in.request_id().size() > kMaxRequestIdBytes ||
+      !std::all_of(in.request_id().begin(), in.request_id().end(), [](char c) { return c > ' ' && c < 0x7F; }))
     return Bad("request_id", StrCat("must be at most ", kMaxRequestIdBytes, " printable characters"));
   if (in.n() > kMaxChoices) return Bad("n", StrCat("must be from 1 to ", kMaxChoices, "; it is ", in.n()));
   TW_RETURN_IF_ERROR(InRange("priority", in.priority(), kPriority));
-  if (in.cache_salt().size() > kMaxCacheSaltBytes) return Bad("cache_salt", StrCat("must be at most ", kMaxCacheSaltBytes, " bytes"));
+  if (in.cache_salt().size() > kMaxCacheSaltBytes)
+    return Bad("cache_salt", StrCat("must be at most ", kMaxCacheSaltBytes, " bytes"));
   TW_RETURN_IF_ERROR(CheckLists(in, tokenizer.vocabulary()));
   CheckedRequest out;
   TW_ASSIGN_OR_RETURN(out.request.sampling, CheckSampling(in.sampling()));

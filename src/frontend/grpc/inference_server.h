@@ -26,7 +26,9 @@ struct InferenceServerOptions {
 class InferenceServer {
  public:
   // Borrows both until Stop. Unavailable when the address cannot be listened on.
-  static StatusOr<std::unique_ptr<InferenceServer>> Start(InferenceServerOptions options, router::GenerationBackend& backend, const text::Tokenizer& tokenizer);
+  static StatusOr<std::unique_ptr<InferenceServer>> Start(InferenceServerOptions options,
+                                                          router::GenerationBackend& backend,
+                                                          const text::Tokenizer& tokenizer);
   ~InferenceServer();  // Stop
 
   int port() const;

@@ -7,9 +7,9 @@
 #include <atomic>
 #include <mutex>
 #include <random>
-#include <unordered_map>
 
 #include "frontend/grpc/answer.h"
+#include "frontend/grpc/calls.h"
 #include "frontend/grpc/inference_server.h"
 #include "frontend/grpc/text_thread.h"
 #include "inference.grpc.pb.h"
@@ -26,7 +26,9 @@ constexpr int kMaxRequestBytes = 8 << 20;
 constexpr auto kShutdownPatience = std::chrono::milliseconds(500);
 
 // Abseil's codes are gRPC's.
-grpc::Status ToGrpc(const Status& status) { return grpc::Status(static_cast<grpc::StatusCode>(status.raw_code()), std::string(status.message())); }
+grpc::Status ToGrpc(const Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.raw_code()), std::string(status.message()));
+}
 
 TimePoint DeadlineOf(const grpc::CallbackServerContext& context) {
   const auto deadline = context.deadline();
@@ -36,48 +38,34 @@ TimePoint DeadlineOf(const grpc::CallbackServerContext& context) {
   return std::chrono::steady_clock::now() + left;
 }
 
-// The calls under way by the id that clients know.
-class Calls {
- public:
-  bool Add(const std::string& name, RequestId id) {
-    std::lock_guard lock(mutex_);
-    return by_name_.emplace(name, id).second;
-  }
-  void Set(const std::string& name, RequestId id) {
-    std::lock_guard lock(mutex_);
-    by_name_[name] = id;
-  }
-  void Remove(const std::string& name) {
-    std::lock_guard lock(mutex_);
-    by_name_.erase(name);
-  }
-  std::optional<RequestId> Find(const std::string& name) {
-    std::lock_guard lock(mutex_);
-    const auto it = by_name_.find(name);
-    if (it == by_name_.end()) return std::nullopt;
-    return it->second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::unordered_map<std::string, RequestId> by_name_;
-};
-
 // One Generate call. Tokens come to `stream_` on the router's thread, are turned into messages on the text thread
 // and written one message at a time. Lives until gRPC is done with it and no task names it.
-class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>, public std::enable_shared_from_this<GenerateCall> {
+class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>,
+                           public std::enable_shared_from_this<GenerateCall> {
  public:
-  GenerateCall(CheckedRequest request, std::string name, grpc::CallbackServerContext* context, router::GenerationBackend& backend, const text::Tokenizer& tokenizer, TextThread& text,
-               Calls& calls)
-      : context_(context), backend_(backend), text_(text), calls_(calls), name_(std::move(name)), answer_(name_, request, tokenizer), request_(std::move(request)) {}
+  GenerateCall(CheckedRequest request, std::string name, grpc::CallbackServerContext* context,
+               router::GenerationBackend& backend, const text::Tokenizer& tokenizer, TextThread& text, Calls& calls)
+      : context_(context),
+        backend_(backend),
+        text_(text),
+        calls_(calls),
+        name_(std::move(name)),
+        answer_(name_, request, tokenizer),
+        request_(std::move(request)) {}
 
   void Begin() {
     self_ = shared_from_this();
-    stream_ = std::make_shared<TokenStream>(TokenStream::Callbacks{[weak = weak_from_this()] { if (auto call = weak.lock()) call->PostDrain(); },
-                                                                  [weak = weak_from_this()] { if (auto call = weak.lock()) call->CancelRequest(CancelReason::kAborted); }});
+    const auto drain = [weak = weak_from_this()] {
+      if (auto call = weak.lock()) call->PostDrain();
+    };
+    const auto overflow = [weak = weak_from_this()] {
+      if (auto call = weak.lock()) call->CancelRequest(CancelReason::kAborted);
+    };
+    stream_ = std::make_shared<TokenStream>(TokenStream::Callbacks{drain, overflow});
     request_.request.external_id = name_;
     request_.request.deadline = DeadlineOf(*context_);
-    const RequestId id = backend_.Submit(std::move(request_.request), stream_, request_.seed_given ? router::SeedSource::kGiven : router::SeedSource::kDraw);
+    const RequestId id = backend_.Submit(std::move(request_.request), stream_,
+                                         request_.seed_given ? router::SeedSource::kGiven : router::SeedSource::kDraw);
     calls_.Set(name_, id);
     std::lock_guard lock(mutex_);
     id_ = id;
@@ -130,7 +118,8 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>
     TokenStream::Batch batch = stream_->Take();
     response_.Clear();
     for (const TokenDelta& delta : batch.deltas)
-      if (const int64_t kept = answer_.Add(delta, &response_); kept >= 0) backend_.Cancel(*id_, delta.sequence, CancelReason::kStopString, static_cast<uint32_t>(kept));
+      if (const int64_t kept = answer_.Add(delta, &response_); kept >= 0)
+        backend_.Cancel(*id_, delta.sequence, CancelReason::kStopString, static_cast<uint32_t>(kept));
     Status status;
     if (batch.end) status = answer_.Finish(*batch.end, &response_);
     if (batch.end && !status.ok()) return Finish(status, batch.end->retry_after_s);
@@ -157,7 +146,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>
   TextThread& text_;
   Calls& calls_;
   const std::string name_;
-  Answer answer_;          // text thread
+  Answer answer_;  // text thread
   CheckedRequest request_;
   v1::GenerateResponse response_;  // text thread, or gRPC while writing_
   std::shared_ptr<TokenStream> stream_;
@@ -176,24 +165,32 @@ class RefusedCall final : public grpc::ServerWriteReactor<v1::GenerateResponse> 
 
 class InferenceService final : public v1::Inference::CallbackService {
  public:
-  InferenceService(const InferenceServerOptions& options, router::GenerationBackend& backend, const text::Tokenizer& tokenizer, TextThread& text)
+  InferenceService(const InferenceServerOptions& options, router::GenerationBackend& backend,
+                   const text::Tokenizer& tokenizer, TextThread& text)
       : options_(options), backend_(backend), tokenizer_(tokenizer), text_(text) {}
 
-  grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(grpc::CallbackServerContext* context, const v1::GenerateRequest* in) override {
+  grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(grpc::CallbackServerContext* context,
+                                                           const v1::GenerateRequest* in) override {
     const std::string& model = in->model();
-    if (!model.empty() && model != "default" && model != options_.model && std::find(options_.aliases.begin(), options_.aliases.end(), model) == options_.aliases.end())
-      return new RefusedCall(absl::NotFoundError(StrCat("the model `", model.substr(0, 128), "` does not exist; this server has `", options_.model, "`")));
+    if (!model.empty() && model != "default" && model != options_.model &&
+        std::find(options_.aliases.begin(), options_.aliases.end(), model) == options_.aliases.end())
+      return new RefusedCall(absl::NotFoundError(
+          StrCat("the model `", model.substr(0, 128), "` does not exist; this server has `", options_.model, "`")));
     StatusOr<CheckedRequest> checked = Check(*in, tokenizer_);
     if (!checked.ok()) return new RefusedCall(checked.status());
-    const std::string name = in->request_id().empty() ? StrCat("gen-", serial_.fetch_add(1), "-", draw_) : in->request_id();
-    if (!calls_.Add(name, RequestId())) return new RefusedCall(absl::AlreadyExistsError(StrCat("a request with the id `", name, "` is still running; give each its own")));
+    const std::string name =
+        in->request_id().empty() ? StrCat("gen-", serial_.fetch_add(1), "-", draw_) : in->request_id();
+    if (!calls_.Add(name))
+      return new RefusedCall(
+          absl::AlreadyExistsError(StrCat("a request with the id `", name, "` is still running; give each its own")));
     checked->request.model = options_.model;
     auto call = std::make_shared<GenerateCall>(std::move(*checked), name, context, backend_, tokenizer_, text_, calls_);
     call->Begin();
     return call.get();
   }
 
-  grpc::ServerUnaryReactor* Abort(grpc::CallbackServerContext* context, const v1::AbortRequest* in, v1::AbortResponse* out) override {
+  grpc::ServerUnaryReactor* Abort(grpc::CallbackServerContext* context, const v1::AbortRequest* in,
+                                  v1::AbortResponse* out) override {
     const auto id = calls_.Find(in->request_id());
     out->set_found(id.has_value());
     if (id) backend_.Cancel(*id, std::nullopt, CancelReason::kAborted);
@@ -243,7 +240,9 @@ InferenceServer::InferenceServer(std::unique_ptr<Impl> impl) : impl_(std::move(i
 InferenceServer::~InferenceServer() { Stop(); }
 int InferenceServer::port() const { return impl_->port; }
 
-StatusOr<std::unique_ptr<InferenceServer>> InferenceServer::Start(InferenceServerOptions options, router::GenerationBackend& backend, const text::Tokenizer& tokenizer) {
+StatusOr<std::unique_ptr<InferenceServer>> InferenceServer::Start(InferenceServerOptions options,
+                                                                  router::GenerationBackend& backend,
+                                                                  const text::Tokenizer& tokenizer) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   auto impl = std::make_unique<Impl>(std::move(options), backend, tokenizer);
@@ -254,7 +253,10 @@ StatusOr<std::unique_ptr<InferenceServer>> InferenceServer::Start(InferenceServe
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.RegisterService(&impl->service);
   impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr || impl->port == 0) return absl::UnavailableError(StrCat("the gRPC server cannot listen on ", address, ": is the port in use? Set grpc.port to another one, or to 0 for any free one"));
+  if (impl->server == nullptr || impl->port == 0)
+    return absl::UnavailableError(
+        StrCat("the gRPC server cannot listen on ", address,
+               ": is the port in use? Set grpc.port to another one, or to 0 for any free one"));
   std::lock_guard lock(impl->health->mutex);
   impl->health->service = impl->server->GetHealthCheckService();
   impl->health->service->SetServingStatus(false);

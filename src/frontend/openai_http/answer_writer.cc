@@ -16,8 +16,9 @@ void Append(std::string* out, const T&... parts) {
 }
 
 void AppendUsage(const Usage& u, std::string* out) {
-  Append(out, ",\"usage\":{\"prompt_tokens\":", u.prompt, ",\"completion_tokens\":", u.completion, ",\"total_tokens\":", u.prompt + u.completion,
-         ",\"prompt_tokens_details\":{\"cached_tokens\":", u.cached, "}}");
+  Append(out, ",\"usage\":{\"prompt_tokens\":", u.prompt, ",\"completion_tokens\":", u.completion,
+         ",\"total_tokens\":", u.prompt + u.completion, ",\"prompt_tokens_details\":{\"cached_tokens\":", u.cached,
+         "}}");
 }
 
 void AppendTimings(const RequestSummary& s, std::string* out) {
@@ -27,8 +28,10 @@ void AppendTimings(const RequestSummary& s, std::string* out) {
   AppendJsonString(s.prefill_worker, out);
   *out += ",\"decode_worker\":";
   AppendJsonString(s.decode_worker, out);
-  fmt::format_to(std::back_inserter(*out), ",\"queue_ms\":{:.3f},\"prefill_ms\":{:.3f},\"handoff_ms\":{:.3f},\"decode_ms\":{:.3f},\"ttft_ms\":{:.3f}}}", s.timings.queue_ms,
-                 s.timings.prefill_ms, s.timings.handoff_ms, s.timings.decode_ms, s.ttft_ms);
+  fmt::format_to(
+      std::back_inserter(*out),
+      ",\"queue_ms\":{:.3f},\"prefill_ms\":{:.3f},\"handoff_ms\":{:.3f},\"decode_ms\":{:.3f},\"ttft_ms\":{:.3f}}}",
+      s.timings.queue_ms, s.timings.prefill_ms, s.timings.handoff_ms, s.timings.decode_ms, s.ttft_ms);
 }
 
 std::string Head(std::string_view id, std::string_view object, int64_t created, std::string_view model) {
@@ -41,7 +44,8 @@ std::string Head(std::string_view id, std::string_view object, int64_t created, 
 
 }  // namespace
 
-AnswerWriter::AnswerWriter(const CompletionRequest& request, const text::Tokenizer& tokenizer, std::string_view id, int64_t created, std::string_view model)
+AnswerWriter::AnswerWriter(const CompletionRequest& request, const text::Tokenizer& tokenizer, std::string_view id,
+                           int64_t created, std::string_view model)
     : request_(request), tokenizer_(tokenizer) {
   head_ = "data: " + Head(id, request.chat ? "chat.completion.chunk" : "text_completion", created, model);
   whole_head_ = Head(id, request.chat ? "chat.completion" : "text_completion", created, model);
@@ -62,7 +66,8 @@ void AnswerWriter::ChatLogprob(TokenId token, float logprob, std::string* out) c
   AppendLogprob(logprob, out);
   *out += ",\"bytes\":[";
   const std::string_view bytes = tokenizer_.TokenBytes(token);
-  for (size_t i = 0; i < bytes.size(); ++i) Append(out, i ? "," : "", static_cast<int>(static_cast<unsigned char>(bytes[i])));
+  for (size_t i = 0; i < bytes.size(); ++i)
+    Append(out, i ? "," : "", static_cast<int>(static_cast<unsigned char>(bytes[i])));
   *out += "]";
 }
 
@@ -135,7 +140,8 @@ void AnswerWriter::Close(const Usage* usage, const RequestSummary* summary, std:
 
 void AnswerWriter::FirstDelta(uint32_t index, const Usage* usage, std::string* out) const {
   if (!request_.chat) return;
-  Append(out, head_, "{\"index\":", index, ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}");
+  Append(out, head_, "{\"index\":", index,
+         ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}");
   Close(usage, nullptr, out);
 }
 
@@ -152,8 +158,10 @@ void AnswerWriter::Delta(uint32_t index, const Piece& piece, const Usage* usage,
   Close(usage, nullptr, out);
 }
 
-void AnswerWriter::Finish(uint32_t index, FinishReason reason, const Usage* usage, const RequestSummary* summary, std::string* out) const {
-  Append(out, head_, "{\"index\":", index, request_.chat ? ",\"delta\":{}" : ",\"text\":\"\"", ",\"logprobs\":null,\"finish_reason\":\"", FinishReasonName(reason), "\"}");
+void AnswerWriter::Finish(uint32_t index, FinishReason reason, const Usage* usage, const RequestSummary* summary,
+                          std::string* out) const {
+  Append(out, head_, "{\"index\":", index, request_.chat ? ",\"delta\":{}" : ",\"text\":\"\"",
+         ",\"logprobs\":null,\"finish_reason\":\"", FinishReasonName(reason), "\"}");
   Close(usage, summary, out);
 }
 
@@ -162,10 +170,12 @@ void AnswerWriter::UsageChunk(const Usage& usage, const RequestSummary& summary,
   Close(&usage, &summary, out);
 }
 
-std::string AnswerWriter::Whole(const std::vector<Choice>& choices, const std::vector<WholeChoice>& contents, const Usage& usage, const RequestSummary& summary) const {
+std::string AnswerWriter::Whole(const std::vector<Choice>& choices, const std::vector<WholeChoice>& contents,
+                                const Usage& usage, const RequestSummary& summary) const {
   std::string out = whole_head_;
   for (size_t i = 0; i < choices.size(); ++i) {
-    Append(&out, i ? "," : "", "{\"index\":", choices[i].index(), request_.chat ? ",\"message\":{\"role\":\"assistant\",\"content\":" : ",\"text\":");
+    Append(&out, i ? "," : "", "{\"index\":", choices[i].index(),
+           request_.chat ? ",\"message\":{\"role\":\"assistant\",\"content\":" : ",\"text\":");
     AppendJsonString(contents[i].text, &out);
     if (request_.chat) out += ",\"refusal\":null}";
     Logprobs(contents[i].tokens, &out);

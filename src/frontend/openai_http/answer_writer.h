@@ -27,16 +27,19 @@ struct WholeChoice {
 // Holds what is the same in all chunks of one answer.
 class AnswerWriter {
  public:
-  AnswerWriter(const CompletionRequest& request, const text::Tokenizer& tokenizer, std::string_view id, int64_t created, std::string_view model);
+  AnswerWriter(const CompletionRequest& request, const text::Tokenizer& tokenizer, std::string_view id, int64_t created,
+               std::string_view model);
 
   // `data: {…}\n\n` events appended to `out`. `usage` may be null.
   void FirstDelta(uint32_t index, const Usage* usage, std::string* out) const;
   void Delta(uint32_t index, const Piece& piece, const Usage* usage, std::string* out) const;
   // `summary` null: no timings.
-  void Finish(uint32_t index, FinishReason reason, const Usage* usage, const RequestSummary* summary, std::string* out) const;
+  void Finish(uint32_t index, FinishReason reason, const Usage* usage, const RequestSummary* summary,
+              std::string* out) const;
   void UsageChunk(const Usage& usage, const RequestSummary& summary, std::string* out) const;
 
-  std::string Whole(const std::vector<Choice>& choices, const std::vector<WholeChoice>& contents, const Usage& usage, const RequestSummary& summary) const;
+  std::string Whole(const std::vector<Choice>& choices, const std::vector<WholeChoice>& contents, const Usage& usage,
+                    const RequestSummary& summary) const;
 
  private:
   void Close(const Usage* usage, const RequestSummary* summary, std::string* out) const;

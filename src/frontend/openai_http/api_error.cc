@@ -13,11 +13,16 @@ namespace {
 
 const char* TypeOf(int status) {
   switch (status) {
-    case 401: return "authentication_error";
-    case 404: return "not_found_error";
-    case 429: return "rate_limit_error";
-    case 503: return "service_unavailable_error";
-    case 504: return "timeout_error";
+    case 401:
+      return "authentication_error";
+    case 404:
+      return "not_found_error";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "service_unavailable_error";
+    case 504:
+      return "timeout_error";
   }
   return status >= 500 ? "server_error" : "invalid_request_error";
 }
@@ -40,7 +45,8 @@ http::Response ErrorResponse(const ApiError& error) {
   response.status = error.status;
   response.body = ErrorJson(error);
   if (error.status == 429 || error.status == 503)
-    response.headers.emplace_back("Retry-After", base::StrCat(static_cast<int>(std::ceil(std::clamp(error.retry_after_s, 1.0, 3600.0)))));
+    response.headers.emplace_back(
+        "Retry-After", base::StrCat(static_cast<int>(std::ceil(std::clamp(error.retry_after_s, 1.0, 3600.0)))));
   return response;
 }
 
@@ -48,14 +54,29 @@ ApiError FromStatus(const Status& status, double retry_after_s) {
   ApiError error;
   switch (status.code()) {
     case StatusCode::kInvalidArgument:
-    case StatusCode::kOutOfRange: error.status = 400; break;
-    case StatusCode::kNotFound: error.status = 404; break;
-    case StatusCode::kFailedPrecondition: error.status = 409; break;
-    case StatusCode::kResourceExhausted: error.status = 429; break;
-    case StatusCode::kCancelled: error.status = 499; break;
-    case StatusCode::kUnavailable: error.status = 503; break;
-    case StatusCode::kDeadlineExceeded: error.status = 504; break;
-    default: error.status = 500;
+    case StatusCode::kOutOfRange:
+      error.status = 400;
+      break;
+    case StatusCode::kNotFound:
+      error.status = 404;
+      break;
+    case StatusCode::kFailedPrecondition:
+      error.status = 409;
+      break;
+    case StatusCode::kResourceExhausted:
+      error.status = 429;
+      break;
+    case StatusCode::kCancelled:
+      error.status = 499;
+      break;
+    case StatusCode::kUnavailable:
+      error.status = 503;
+      break;
+    case StatusCode::kDeadlineExceeded:
+      error.status = 504;
+      break;
+    default:
+      error.status = 500;
   }
   error.message.assign(status.message().data(), status.message().size());
   if (error.status == 429) error.code = "rate_limit_exceeded";

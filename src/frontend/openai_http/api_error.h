@@ -20,7 +20,8 @@ struct ApiError {
 // {"error":{"message","type","param","code"}}
 std::string ErrorJson(const ApiError& error);
 http::Response ErrorResponse(const ApiError& error);
-// InvalidArgument 400, NotFound 404, ResourceExhausted 429, Cancelled 499, Unavailable 503, DeadlineExceeded 504, others 500.
+// InvalidArgument 400, NotFound 404, ResourceExhausted 429, Cancelled 499, Unavailable 503, DeadlineExceeded 504,
+// others 500.
 ApiError FromStatus(const Status& status, double retry_after_s = 0);
 
 }  // namespace tokenworks::openai_http

@@ -22,7 +22,8 @@ class Backend {
   virtual RequestId Submit(GenerationRequest request, std::shared_ptr<TokenSink> sink) = 0;
   // Without `sequence`: the whole request. With kStopString, `kept_tokens` of the sequence count as generated.
   // Unknown and ended requests are no error.
-  virtual void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason, uint32_t kept_tokens) = 0;
+  virtual void Cancel(RequestId request, std::optional<uint32_t> sequence, CancelReason reason,
+                      uint32_t kept_tokens) = 0;
   // NotFound for an unknown worker; FailedPrecondition when it cannot take the role.
   virtual void SetRole(const WorkerId& worker, WorkerRole role, std::function<void(Status)> done) = 0;
   // The object of DESIGN §11 as JSON.

@@ -13,7 +13,6 @@ namespace {
 
 using namespace request_limits;  // of every dialect
 
-
 bool TooDeep(std::string_view body) {
   int depth = 0;
   bool in_string = false;
@@ -37,9 +36,11 @@ void ParseStops(Fields& f, CompletionRequest* r) {
   const Json* stop = f.Find("stop");
   if (!stop) return;
   const Json list = stop->is_string() ? Json::array({*stop}) : *stop;
-  if (!list.is_array() || list.size() > kMaxStops) return f.Fail("stop", base::StrCat("must be a string or at most ", kMaxStops, " strings."));
+  if (!list.is_array() || list.size() > kMaxStops)
+    return f.Fail("stop", base::StrCat("must be a string or at most ", kMaxStops, " strings."));
   for (const Json& s : list) {
-    if (!s.is_string() || s.get_ref<const std::string&>().empty() || s.get_ref<const std::string&>().size() > kMaxStopBytes)
+    if (!s.is_string() || s.get_ref<const std::string&>().empty() ||
+        s.get_ref<const std::string&>().size() > kMaxStopBytes)
       return f.Fail("stop", base::StrCat("must hold strings of 1 to ", kMaxStopBytes, " bytes; one of them is not."));
     r->stops.push_back(s.get<std::string>());
   }
@@ -54,10 +55,13 @@ std::optional<TokenId> AsToken(const Json& value, const Limits& limits) {
 void ParseStopTokens(Fields& f, const Limits& limits, CompletionRequest* r) {
   const Json* ids = f.Find("stop_token_ids");
   if (!ids) return;
-  if (!ids->is_array() || ids->size() > kMaxStopTokenIds) return f.Fail("stop_token_ids", base::StrCat("must be at most ", kMaxStopTokenIds, " token ids."));
+  if (!ids->is_array() || ids->size() > kMaxStopTokenIds)
+    return f.Fail("stop_token_ids", base::StrCat("must be at most ", kMaxStopTokenIds, " token ids."));
   for (const Json& id : *ids) {
     const auto token = AsToken(id, limits);
-    if (!token) return f.Fail("stop_token_ids", base::StrCat("must hold token ids below ", limits.vocabulary, "; one of them is ", KindOf(id), "."));
+    if (!token)
+      return f.Fail("stop_token_ids", base::StrCat("must hold token ids below ", limits.vocabulary, "; one of them is ",
+                                                   KindOf(id), "."));
     r->sampling.stop_token_ids.push_back(*token);
   }
 }
@@ -65,14 +69,17 @@ void ParseStopTokens(Fields& f, const Limits& limits, CompletionRequest* r) {
 void ParseLogitBias(Fields& f, const Limits& limits, CompletionRequest* r) {
   const Json* bias = f.Find("logit_bias");
   if (!bias) return;
-  if (!bias->is_object() || bias->size() > kMaxLogitBias) return f.Fail("logit_bias", base::StrCat("must be an object of at most ", kMaxLogitBias, " token ids and biases."));
+  if (!bias->is_object() || bias->size() > kMaxLogitBias)
+    return f.Fail("logit_bias", base::StrCat("must be an object of at most ", kMaxLogitBias, " token ids and biases."));
   for (const auto& [key, value] : bias->items()) {
     int id = -1;
     const auto [end, code] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (code != std::errc() || end != key.data() + key.size() || id < 0 || id >= limits.vocabulary)
-      return f.Fail("logit_bias", base::StrCat("must have token ids below ", limits.vocabulary, " as keys; one of them is not."));
+      return f.Fail("logit_bias",
+                    base::StrCat("must have token ids below ", limits.vocabulary, " as keys; one of them is not."));
     if (!value.is_number() || !kBias.Holds(value.get<double>()))
-      return f.Fail("logit_bias", base::StrCat("must have biases from ", kBias.low, " to ", kBias.high, "; that of token ", id, " is ", KindOf(value), "."));
+      return f.Fail("logit_bias", base::StrCat("must have biases from ", kBias.low, " to ", kBias.high,
+                                               "; that of token ", id, " is ", KindOf(value), "."));
     r->sampling.logit_bias.emplace_back(id, value.get<float>());
   }
 }
@@ -89,7 +96,8 @@ void ParseSampling(Fields& f, const Limits& limits, CompletionRequest* r) {
   s.min_tokens = static_cast<int>(f.Integer("min_tokens", kMinTokens).value_or(0));
   s.ignore_eos = f.Boolean("ignore_eos", false);
   // -1 is how some clients say "none".
-  if (auto seed = f.Integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max())) r->seed = static_cast<uint64_t>(*seed);
+  if (auto seed = f.Integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()))
+    r->seed = static_cast<uint64_t>(*seed);
   ParseStopTokens(f, limits, r);
   ParseLogitBias(f, limits, r);
 }
@@ -97,7 +105,8 @@ void ParseSampling(Fields& f, const Limits& limits, CompletionRequest* r) {
 void ParseStreamOptions(Fields& f, CompletionRequest* r, ApiError* error) {
   Json* options = f.Find("stream_options");
   if (!options) return;
-  if (!options->is_object()) return f.Fail("stream_options", base::StrCat("must be an object; it is ", KindOf(*options), "."));
+  if (!options->is_object())
+    return f.Fail("stream_options", base::StrCat("must be an object; it is ", KindOf(*options), "."));
   Fields inner(*options, error, "stream_options.");
   r->include_usage = inner.Boolean("include_usage", false);
   r->continuous_usage = inner.Boolean("continuous_usage_stats", false);
@@ -121,69 +130,50 @@ void ParseShared(Fields& f, const Limits& limits, CompletionRequest* r, ApiError
   if (auto v = f.Integer("max_completion_tokens", kMaxTokens)) r->max_tokens = static_cast<int>(*v);
   ParseStops(f, r);
   ParseSampling(f, limits, r);
-  if (r->max_tokens && r->sampling.min_tokens > *r->max_tokens) f.Fail("min_tokens", "must not be larger than `max_tokens`.");
-  for (const char* name : {"structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "lora", "adapter"})
+  if (r->max_tokens && r->sampling.min_tokens > *r->max_tokens)
+    f.Fail("min_tokens", "must not be larger than `max_tokens`.");
+  for (const char* name :
+       {"structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "lora", "adapter"})
     if (f.Has(name)) f.Fail(name, "is not supported by this server yet.");
 }
 
 void RefuseUnbuiltChat(Fields& f) {
   for (const char* name : {"tools", "functions"}) {
     const Json* list = f.Find(name);
-    if (list && !(list->is_array() && list->empty())) f.Fail(name, "are not supported by this server yet; leave the field out.");
+    if (list && !(list->is_array() && list->empty()))
+      f.Fail(name, "are not supported by this server yet; leave the field out.");
   }
-  if (const Json* choice = f.Find("tool_choice"); choice && *choice != "none" && *choice != "auto") f.Fail("tool_choice", "must be \"none\" or \"auto\": tools are not supported by this server yet.");
+  if (const Json* choice = f.Find("tool_choice"); choice && *choice != "none" && *choice != "auto")
+    f.Fail("tool_choice", "must be \"none\" or \"auto\": tools are not supported by this server yet.");
   if (f.Has("function_call")) f.Fail("function_call", "is not supported by this server.");
   if (const Json* format = f.Find("response_format")) {
     const bool text = format->is_object() && format->value("type", Json()) == "text";
-    if (!text) f.Fail("response_format", "must be {\"type\":\"text\"}: constrained output is not supported by this server yet.");
+    if (!text)
+      f.Fail("response_format", "must be {\"type\":\"text\"}: constrained output is not supported by this server yet.");
   }
   if (f.Has("audio")) f.Fail("audio", "is not supported by this server.");
-  if (const Json* modalities = f.Find("modalities"); modalities && *modalities != Json::array({"text"})) f.Fail("modalities", "must be [\"text\"].");
-}
-
-bool JoinParts(const Json& parts, const std::string& where, std::string* text, ApiError* error) {
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const std::string param = base::StrCat(where, "[", i, "]");
-    const Json type = parts[i].is_object() ? parts[i].value("type", Json()) : Json();
-    if (!type.is_string()) return *error = {400, base::StrCat("`", param, "` must be an object with a `type`."), param}, false;
-    if (type != "text" && type != "input_text" && type != "refusal") {
-      *error = {400, base::StrCat("`", param, "` is of type \"", type.get<std::string>().substr(0, 64), "\", but this model reads text only."), param};
-      return false;
-    }
-    const Json body = parts[i].value(type == "refusal" ? "refusal" : "text", Json());
-    if (!body.is_string()) return *error = {400, base::StrCat("`", param, ".text` must be a string."), param}, false;
-    *text += body.get_ref<const std::string&>();
-  }
-  return true;
-}
-
-bool ParseContent(Json& message, const std::string& where, ApiError* error) {
-  Json content = message.value("content", Json());
-  const std::string param = where + ".content";
-  if (content.is_null()) {
-    const Json calls = message.value("tool_calls", Json());
-    if (message["role"] == "assistant" && calls.is_array() && !calls.empty()) return true;
-    return *error = {400, base::StrCat("`", param, "` must be a string or an array of text parts; it is missing or null."), param}, false;
-  }
-  if (content.is_string()) return true;
-  if (!content.is_array()) return *error = {400, base::StrCat("`", param, "` must be a string or an array of text parts; it is ", KindOf(content), "."), param}, false;
-  std::string text;
-  if (!JoinParts(content, param, &text, error)) return false;
-  message["content"] = std::move(text);
-  return true;
+  if (const Json* modalities = f.Find("modalities"); modalities && *modalities != Json::array({"text"}))
+    f.Fail("modalities", "must be [\"text\"].");
 }
 
 bool ParsePromptIds(const Json& list, const Limits& limits, std::vector<TokenId>* ids, ApiError* error) {
   for (const Json& value : list) {
     const auto token = AsToken(value, limits);
-    if (!token) return *error = {400, base::StrCat("`prompt` must hold token ids below ", limits.vocabulary, "; one of them is ", KindOf(value), "."), "prompt"}, false;
+    if (!token)
+      return *error = {400,
+                       base::StrCat("`prompt` must hold token ids below ", limits.vocabulary, "; one of them is ",
+                                    KindOf(value), "."),
+                       "prompt"},
+             false;
     ids->push_back(*token);
   }
   return true;
 }
 
 bool ParsePrompt(Json* prompt, const Limits& limits, CompletionRequest* r, ApiError* error) {
-  const ApiError wrong{400, "`prompt` must be a string, an array of token ids, or an array of these; empty ones are not allowed.", "prompt"};
+  const ApiError wrong{
+      400, "`prompt` must be a string, an array of token ids, or an array of these; empty ones are not allowed.",
+      "prompt"};
   if (!prompt) return *error = {400, "`prompt` is missing.", "prompt"}, false;
   if (prompt->is_string()) return r->prompts.emplace_back(prompt->get<std::string>()), true;
   if (!prompt->is_array() || prompt->empty()) return *error = wrong, false;
@@ -192,7 +182,11 @@ bool ParsePrompt(Json* prompt, const Limits& limits, CompletionRequest* r, ApiEr
     if (!ParsePromptIds(*prompt, limits, &ids, error)) return false;
     return r->prompts.emplace_back(std::move(ids)), true;
   }
-  if (prompt->size() > kMaxPrompts) return *error = {400, base::StrCat("`prompt` holds ", prompt->size(), " prompts; at most ", kMaxPrompts, " are taken."), "prompt"}, false;
+  if (prompt->size() > kMaxPrompts)
+    return *error = {400,
+                     base::StrCat("`prompt` holds ", prompt->size(), " prompts; at most ", kMaxPrompts, " are taken."),
+                     "prompt"},
+           false;
   for (const Json& one : *prompt) {
     if (one.is_string()) {
       r->prompts.emplace_back(one.get<std::string>());
@@ -210,32 +204,18 @@ bool ParsePrompt(Json* prompt, const Limits& limits, CompletionRequest* r, ApiEr
 }  // namespace
 
 bool ParseBody(const std::string& body, Json* json, ApiError* error) {
-  if (TooDeep(body)) return *error = {400, base::StrCat("The body is nested deeper than ", kMaxDepth, " levels.")}, false;
+  if (TooDeep(body))
+    return *error = {400, base::StrCat("The body is nested deeper than ", kMaxDepth, " levels.")}, false;
   try {
     *json = Json::parse(body);
   } catch (const Json::parse_error& e) {
-    return *error = {400, base::StrCat("The body is not valid JSON: error at byte ", e.byte, " of ", body.size(), ".")}, false;
+    return *error = {400, base::StrCat("The body is not valid JSON: error at byte ", e.byte, " of ", body.size(), ".")},
+           false;
   } catch (const Json::exception&) {
     return *error = {400, "The body is not valid JSON: a number is out of range."}, false;
   }
-  if (!json->is_object()) return *error = {400, base::StrCat("The body must be a JSON object; it is ", KindOf(*json), ".")}, false;
-  return true;
-}
-
-bool ParseMessages(Json& messages, Json* out, ApiError* error) {
-  if (!messages.is_array() || messages.empty() || messages.size() > kMaxMessages)
-    return *error = {400, base::StrCat("`messages` must be an array of 1 to ", kMaxMessages, " messages."), "messages"}, false;
-  for (size_t i = 0; i < messages.size(); ++i) {
-    Json& message = messages[i];
-    const std::string where = base::StrCat("messages[", i, "]");
-    const Json role = message.is_object() ? message.value("role", Json()) : Json();
-    bool known = false;
-    for (const char* name : {"system", "developer", "user", "assistant", "tool"}) known |= role == name;
-    if (!known) return *error = {400, base::StrCat("`", where, ".role` must be system, developer, user, assistant or tool."), where + ".role"}, false;
-    if (!ParseContent(message, where, error)) return false;
-    if (role == "developer") message["role"] = "system";
-  }
-  *out = std::move(messages);
+  if (!json->is_object())
+    return *error = {400, base::StrCat("The body must be a JSON object; it is ", KindOf(*json), ".")}, false;
   return true;
 }
 
@@ -259,8 +239,10 @@ bool ParseCompletion(Json& body, const Limits& limits, CompletionRequest* r, Api
   ParseShared(f, limits, r, error);
   if (auto v = f.Integer("logprobs", 0, kMaxTopLogprobs)) r->sampling.logprobs = static_cast<int>(*v);
   if (f.Boolean("echo", false)) f.Fail("echo", "is not supported by this server.");
-  if (auto best = f.Integer("best_of", 1, kMaxChoices); best && *best > r->n) f.Fail("best_of", "larger than `n` is not supported by this server.");
-  if (const Json* suffix = f.Find("suffix"); suffix && *suffix != "") f.Fail("suffix", "is not supported by this server.");
+  if (auto best = f.Integer("best_of", 1, kMaxChoices); best && *best > r->n)
+    f.Fail("best_of", "larger than `n` is not supported by this server.");
+  if (const Json* suffix = f.Find("suffix"); suffix && *suffix != "")
+    f.Fail("suffix", "is not supported by this server.");
   if (!f.ok()) return false;
   return ParsePrompt(f.Find("prompt"), limits, r, error);
 }

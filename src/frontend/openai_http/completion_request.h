@@ -27,8 +27,8 @@ struct Limits {
 
 struct CompletionRequest {
   bool chat = false;
-  std::string model;   // empty = not given
-  Json messages;       // chat: contents are strings or null
+  std::string model;                                                     // empty = not given
+  Json messages;                                                         // chat: contents are strings or null
   std::vector<std::variant<std::string, std::vector<TokenId>>> prompts;  // text completion
   uint32_t n = 1;
   bool stream = false, include_usage = false, continuous_usage = false;

@@ -46,7 +46,8 @@ std::optional<double> Fields::Number(const char* name, const request_limits::Ran
   if (!value) return std::nullopt;
   const double v = value->is_number() ? value->get<double>() : std::nan("");
   if (!range.Holds(v)) {
-    Fail(name, base::StrCat("must be a number ", range.low_open ? "above " : "from ", range.low, range.low_open ? " and at most " : " to ", range.high, "; it is ", KindOf(*value), "."));
+    Fail(name, base::StrCat("must be a number ", range.low_open ? "above " : "from ", range.low,
+                            range.low_open ? " and at most " : " to ", range.high, "; it is ", KindOf(*value), "."));
     return std::nullopt;
   }
   return v;
@@ -77,7 +78,8 @@ std::optional<std::string> Fields::Text(const char* name, size_t max_bytes) {
   const Json* value = Find(name);
   if (!value) return std::nullopt;
   if (!value->is_string() || value->get_ref<const std::string&>().size() > max_bytes) {
-    Fail(name, base::StrCat("must be a string of at most ", max_bytes, " bytes; it is ", value->is_string() ? "longer" : KindOf(*value), "."));
+    Fail(name, base::StrCat("must be a string of at most ", max_bytes, " bytes; it is ",
+                            value->is_string() ? "longer" : KindOf(*value), "."));
     return std::nullopt;
   }
   return value->get<std::string>();

@@ -12,14 +12,17 @@ namespace tokenworks::openai_http {
 
 class Fields {
  public:
-  Fields(Json& object, ApiError* error, std::string prefix = "") : object_(object), error_(error), prefix_(std::move(prefix)) {}
+  Fields(Json& object, ApiError* error, std::string prefix = "")
+      : object_(object), error_(error), prefix_(std::move(prefix)) {}
 
   // Null when absent.
   Json* Find(const char* name) const;
   bool Has(const char* name) const { return Find(name) != nullptr; }
   std::optional<double> Number(const char* name, const request_limits::Range& range);
   std::optional<int64_t> Integer(const char* name, int64_t low, int64_t high);
-  std::optional<int64_t> Integer(const char* name, const request_limits::Range& range) { return Integer(name, static_cast<int64_t>(range.low), static_cast<int64_t>(range.high)); }
+  std::optional<int64_t> Integer(const char* name, const request_limits::Range& range) {
+    return Integer(name, static_cast<int64_t>(range.low), static_cast<int64_t>(range.high));
+  }
   bool Boolean(const char* name, bool otherwise);
   std::optional<std::string> Text(const char* name, size_t max_bytes);
   void Fail(const std::string& name, const std::string& sentence);

@@ -29,7 +29,8 @@ struct FrontendOptions {
 class OpenAiFrontend {
  public:
   // `chat_template` may be null: chat is then refused.
-  OpenAiFrontend(FrontendOptions options, const text::Tokenizer& tokenizer, const text::ChatTemplate* chat_template, Backend& backend);
+  OpenAiFrontend(FrontendOptions options, const text::Tokenizer& tokenizer, const text::ChatTemplate* chat_template,
+                 Backend& backend);
   ~OpenAiFrontend();
 
   // Adds all routes; before the server's Start.

@@ -40,18 +40,21 @@ void OpenAiFrontend::Tokenize(const http::Request& http, Responder responder) {
   if (!f.ok() || !KnowsModel(model, &error)) return responder->Send(ErrorResponse(error));
   if (Json* messages = f.Find("messages")) {
     Json checked;
-    if (!ParseMessages(*messages, &checked, &error) || !RenderChat(checked, add_generation_prompt, &ids, &error)) return responder->Send(ErrorResponse(error));
+    if (!ParseMessages(*messages, &checked, &error) || !RenderChat(checked, add_generation_prompt, &ids, &error))
+      return responder->Send(ErrorResponse(error));
   } else {
     const auto prompt = f.Text("prompt", http.body.size());
     if (!prompt && f.ok()) f.Fail("prompt", "is missing.");
     if (!f.ok()) return responder->Send(ErrorResponse(error));
     ids = EncodePrompt(*prompt, add_special);
   }
-  std::string out = base::StrCat("{\"count\":", ids.size(), ",\"max_model_len\":", options_.context_length, ",\"tokens\":[");
+  std::string out =
+      base::StrCat("{\"count\":", ids.size(), ",\"max_model_len\":", options_.context_length, ",\"tokens\":[");
   for (size_t i = 0; i < ids.size(); ++i) fmt::format_to(std::back_inserter(out), "{}{}", i ? "," : "", ids[i]);
   out += "],\"token_strs\":";
   if (!strings) return responder->Send(JsonAnswer(out + "null}"));
-  for (size_t i = 0; i < ids.size(); ++i) out += (i ? "," : "[") + Quoted(tokenizer_.Decode(std::span(&ids[i], 1), true));
+  for (size_t i = 0; i < ids.size(); ++i)
+    out += (i ? "," : "[") + Quoted(tokenizer_.Decode(std::span(&ids[i], 1), true));
   responder->Send(JsonAnswer(out + (ids.empty() ? "[]}" : "]}")));
 }
 
@@ -68,7 +71,8 @@ void OpenAiFrontend::Detokenize(const http::Request& http, Responder responder) 
   for (const Json& value : *list) {
     const auto id = AsInteger(value);
     if (!id || *id < 0 || *id >= tokenizer_.vocabulary()) {
-      f.Fail("tokens", base::StrCat("must hold token ids below ", tokenizer_.vocabulary(), "; one of them is ", KindOf(value), "."));
+      f.Fail("tokens", base::StrCat("must hold token ids below ", tokenizer_.vocabulary(), "; one of them is ",
+                                    KindOf(value), "."));
       return responder->Send(ErrorResponse(error));
     }
     ids.push_back(static_cast<TokenId>(*id));
@@ -97,16 +101,21 @@ void OpenAiFrontend::SetRole(const http::Request& http, Responder responder) {
 
 void OpenAiFrontend::RegisterSystem(http::Server& server) {
   const auto get = [&server](const char* path, std::function<http::Response(const http::Request&)> answer) {
-    server.Route("GET", path, [answer](http::Request request, Responder responder) { responder->Send(answer(request)); });
+    server.Route("GET", path,
+                 [answer](http::Request request, Responder responder) { responder->Send(answer(request)); });
   };
-  get("/v1/models", [this](const http::Request&) { return JsonAnswer("{\"object\":\"list\",\"data\":[" + ModelJson() + "]}"); });
+  get("/v1/models",
+      [this](const http::Request&) { return JsonAnswer("{\"object\":\"list\",\"data\":[" + ModelJson() + "]}"); });
   get("/v1/models/{id...}", [this](const http::Request& request) {
     ApiError error;
     return KnowsModel(request.captures[0], &error) ? JsonAnswer(ModelJson()) : ErrorResponse(error);
   });
   const http::Handler ready = [this](http::Request, Responder responder) {
     backend_.Ready([responder](Status status) {
-      responder->Post([=] { responder->Send(status.ok() ? JsonAnswer("{\"status\":\"ready\"}") : ErrorResponse(FromStatus(absl::UnavailableError(status.message())))); });
+      responder->Post([=] {
+        responder->Send(status.ok() ? JsonAnswer("{\"status\":\"ready\"}")
+                                    : ErrorResponse(FromStatus(absl::UnavailableError(status.message()))));
+      });
     });
   };
   const http::Handler metrics = [this](http::Request, Responder responder) {
@@ -121,12 +130,16 @@ void OpenAiFrontend::RegisterSystem(http::Server& server) {
   for (const char* path : {"/health", "/ready"}) server.Route("GET", path, ready);
   for (const char* path : {"/metrics", "/prometheus/metrics"}) server.Route("GET", path, metrics);
   server.Route("GET", "/v1/cluster", [this](http::Request, Responder responder) {
-    backend_.ClusterJson([responder](std::string json) { responder->Post([=] { responder->Send(JsonAnswer(json)); }); });
+    backend_.ClusterJson(
+        [responder](std::string json) { responder->Post([=] { responder->Send(JsonAnswer(json)); }); });
   });
   get("/live", [](const http::Request&) { return JsonAnswer("{\"status\":\"live\"}"); });
-  get("/version", [this](const http::Request&) { return JsonAnswer("{\"version\":" + Quoted(options_.version) + "}"); });
-  get("/v1/config", [this](const http::Request&) { return JsonAnswer(options_.config_json ? options_.config_json() : "{}"); });
-  server.Route("POST", "/v1/cluster/workers/{id}/role", [this](http::Request request, Responder responder) { SetRole(request, std::move(responder)); });
+  get("/version",
+      [this](const http::Request&) { return JsonAnswer("{\"version\":" + Quoted(options_.version) + "}"); });
+  get("/v1/config",
+      [this](const http::Request&) { return JsonAnswer(options_.config_json ? options_.config_json() : "{}"); });
+  server.Route("POST", "/v1/cluster/workers/{id}/role",
+               [this](http::Request request, Responder responder) { SetRole(request, std::move(responder)); });
 }
 
 }  // namespace tokenworks::openai_http

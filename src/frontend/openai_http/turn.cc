@@ -22,16 +22,19 @@ class TurnSink final : public TokenSink {
 
 }  // namespace
 
-Turn::Turn(TurnInputs inputs, const text::Tokenizer& tokenizer, Backend& backend, std::shared_ptr<http::Responder> responder)
+Turn::Turn(TurnInputs inputs, const text::Tokenizer& tokenizer, Backend& backend,
+           std::shared_ptr<http::Responder> responder)
     : in_(std::move(inputs)),
       backend_(backend),
       responder_(std::move(responder)),
-      writer_(in_.request, tokenizer, (in_.request.chat ? "chatcmpl-" : "cmpl-") + in_.request_id, in_.created, in_.model),
+      writer_(in_.request, tokenizer, (in_.request.chat ? "chatcmpl-" : "cmpl-") + in_.request_id, in_.created,
+              in_.model),
       begun_(in_.prompts.size() * in_.request.n),
       ended_(in_.prompts.size()),
       summaries_(in_.prompts.size()),
       tokenizer_(tokenizer) {
-  for (uint32_t i = 0; i < begun_.size(); ++i) choices_.emplace_back(i, tokenizer_, in_.request.stops, in_.request.include_stop);
+  for (uint32_t i = 0; i < begun_.size(); ++i)
+    choices_.emplace_back(i, tokenizer_, in_.request.stops, in_.request.include_stop);
   if (!in_.request.stream) contents_.resize(choices_.size());
 }
 
@@ -78,7 +81,8 @@ void Turn::Drain() {
       OnEnd(event.prompt, std::move(std::get<RequestSummary>(event.what)));
     if (done_) return;
     const size_t prompt = event.prompt;
-    if (ended_[prompt] && !summaries_[prompt].status.ok()) return Fail(FromStatus(summaries_[prompt].status, summaries_[prompt].retry_after_s), &out);
+    if (ended_[prompt] && !summaries_[prompt].status.ok())
+      return Fail(FromStatus(summaries_[prompt].status, summaries_[prompt].retry_after_s), &out);
   }
   Complete(&out);
 }
@@ -148,8 +152,8 @@ void Turn::Complete(std::string* out) {
   }
   const bool usage_chunk = in_.request.include_usage;
   if (held_finish_ >= 0)
-    writer_.Finish(static_cast<uint32_t>(held_finish_), choices_[static_cast<size_t>(held_finish_)].finish(), in_.request.continuous_usage ? &usage : nullptr,
-                   usage_chunk ? nullptr : &summaries_[0], out);
+    writer_.Finish(static_cast<uint32_t>(held_finish_), choices_[static_cast<size_t>(held_finish_)].finish(),
+                   in_.request.continuous_usage ? &usage : nullptr, usage_chunk ? nullptr : &summaries_[0], out);
   if (usage_chunk) writer_.UsageChunk(usage, summaries_[0], out);
   *out += "data: [DONE]\n\n";
   if (!stream_open_) responder_->BeginStream(200, "text/event-stream", AnswerHeaders());
@@ -192,7 +196,8 @@ Usage Turn::CountUsage() const {
   Usage usage;
   for (const auto& prompt : in_.prompts) usage.prompt += prompt.size();
   for (const Choice& choice : choices_) usage.completion += choice.tokens();
-  for (const RequestSummary& summary : summaries_) usage.cached += static_cast<size_t>(std::max(0, summary.cached_tokens));
+  for (const RequestSummary& summary : summaries_)
+    usage.cached += static_cast<size_t>(std::max(0, summary.cached_tokens));
   return usage;
 }
 

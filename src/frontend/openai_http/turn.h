@@ -17,10 +17,10 @@ namespace tokenworks::openai_http {
 struct TurnInputs {
   CompletionRequest request;
   std::vector<std::vector<TokenId>> prompts;  // one router request each; choices count through all
-  std::string model;       // as served
-  std::string request_id;  // x-request-id
+  std::string model;                          // as served
+  std::string request_id;                     // x-request-id
   std::string trace_parent;
-  int64_t created = 0;     // unix seconds
+  int64_t created = 0;  // unix seconds
   uint64_t seed = 0;
   std::vector<int> max_tokens;  // per prompt
 };
@@ -29,7 +29,8 @@ struct TurnInputs {
 class Turn : public std::enable_shared_from_this<Turn> {
  public:
   // `tokenizer` and `backend` outlive it.
-  Turn(TurnInputs inputs, const text::Tokenizer& tokenizer, Backend& backend, std::shared_ptr<http::Responder> responder);
+  Turn(TurnInputs inputs, const text::Tokenizer& tokenizer, Backend& backend,
+       std::shared_ptr<http::Responder> responder);
   void Start();
 
   struct Event {
@@ -67,7 +68,7 @@ class Turn : public std::enable_shared_from_this<Turn> {
   const text::Tokenizer& tokenizer_;
 
   std::mutex mutex_;
-  std::vector<Event> inbox_;  // guarded by mutex_; bounded by what the router's own stream bound lets through
+  std::vector<Event> inbox_;   // guarded by mutex_; bounded by what the router's own stream bound lets through
   bool drain_posted_ = false;  // guarded by mutex_
 };
 

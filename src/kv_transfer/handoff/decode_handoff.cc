@@ -10,7 +10,8 @@ using namespace decode_action;
 using S = DecodeState;
 
 std::string_view DecodeStateName(DecodeState state) {
-  constexpr std::string_view kNames[] = {"waiting", "reserved", "receiving", "delivered", "active", "done", "failed", "cancelled"};
+  constexpr std::string_view kNames[] = {"waiting", "reserved", "receiving", "delivered",
+                                         "active",  "done",     "failed",    "cancelled"};
   return kNames[static_cast<int>(state)];
 }
 
@@ -22,10 +23,14 @@ std::vector<DecodeAction> DecodeHandoff::On(const DecodeEvent& event, TimePoint 
 
 void DecodeHandoff::Enter(DecodeState state, TimePoint now) {
   state_ = state;
-  if (state == S::kWaiting) deadline_ = now + options_.reservation_wait;
-  else if (receives()) deadline_ = now + options_.compute_wait;
-  else if (state == S::kDelivered) deadline_ = now + options_.peer_wait;
-  else deadline_ = TimePoint::max();
+  if (state == S::kWaiting)
+    deadline_ = now + options_.reservation_wait;
+  else if (receives())
+    deadline_ = now + options_.compute_wait;
+  else if (state == S::kDelivered)
+    deadline_ = now + options_.peer_wait;
+  else
+    deadline_ = TimePoint::max();
 }
 
 void DecodeHandoff::Handle(const Reserved& e, TimePoint now, Actions& out) {
@@ -102,10 +107,14 @@ void DecodeHandoff::Handle(const Tick&, TimePoint now, Actions& out) {
   if (now < deadline_) return;
   const auto seconds = [](Duration d) { return std::chrono::duration_cast<std::chrono::seconds>(d).count(); };
   if (state_ == S::kWaiting) {
-    out.push_back(Reply{absl::ResourceExhaustedError(base::StrCat("the decode worker had no free KV blocks for ", seconds(options_.reservation_wait), " s; lower the load or raise pools.decode.kv_memory"))});
+    out.push_back(Reply{absl::ResourceExhaustedError(
+        base::StrCat("the decode worker had no free KV blocks for ", seconds(options_.reservation_wait),
+                     " s; lower the load or raise pools.decode.kv_memory"))});
   } else {
     out.push_back(Drop{});
-    out.push_back(SendAck{absl::UnavailableError(base::StrCat("the prefill worker has sent no KV for ", seconds(options_.compute_wait), " s (", std::string(DecodeStateName(state_)), "); send the request again"))});
+    out.push_back(SendAck{absl::UnavailableError(
+        base::StrCat("the prefill worker has sent no KV for ", seconds(options_.compute_wait), " s (",
+                     std::string(DecodeStateName(state_)), "); send the request again"))});
   }
   Enter(S::kFailed, now);
 }

@@ -51,8 +51,10 @@ struct Cancelled {        // the request is over, says the router
 struct PeerLost {};
 struct Tick {};
 }  // namespace decode_event
-using DecodeEvent = std::variant<decode_event::Reserved, decode_event::Unfit, decode_event::Stored, decode_event::Committed, decode_event::Activated, decode_event::Ended,
-                                 decode_event::PeerCancelled, decode_event::Cancelled, decode_event::PeerLost, decode_event::Tick>;
+using DecodeEvent =
+    std::variant<decode_event::Reserved, decode_event::Unfit, decode_event::Stored, decode_event::Committed,
+                 decode_event::Activated, decode_event::Ended, decode_event::PeerCancelled, decode_event::Cancelled,
+                 decode_event::PeerLost, decode_event::Tick>;
 
 namespace decode_action {
 struct Reply {  // to the reservation
@@ -69,7 +71,8 @@ struct SendAck {
 };
 struct Drop {};  // the reservation's blocks return
 }  // namespace decode_action
-using DecodeAction = std::variant<decode_action::Reply, decode_action::Activate, decode_action::SendAck, decode_action::Drop>;
+using DecodeAction =
+    std::variant<decode_action::Reply, decode_action::Activate, decode_action::SendAck, decode_action::Drop>;
 
 // Every (state, event) pair is defined; what a state has no use for is ignored.
 class DecodeHandoff {
@@ -84,7 +87,9 @@ class DecodeHandoff {
   Lease lease() const { return lease_; }
   TimePoint deadline() const { return deadline_; }
   // Whether this piece belongs to the reservation.
-  bool Expects(int ordinal, int group) const { return receives() && ordinal >= cached_blocks_ && ordinal < prompt_blocks_ && group >= 0 && group < groups_; }
+  bool Expects(int ordinal, int group) const {
+    return receives() && ordinal >= cached_blocks_ && ordinal < prompt_blocks_ && group >= 0 && group < groups_;
+  }
 
  private:
   using Actions = std::vector<DecodeAction>;

@@ -12,7 +12,8 @@ using namespace prefill_action;
 using S = PrefillState;
 
 std::string_view PrefillStateName(PrefillState state) {
-  constexpr std::string_view kNames[] = {"accepted", "reserving", "computing", "pushing", "awaiting_ack", "done", "failed", "cancelled"};
+  constexpr std::string_view kNames[] = {"accepted",     "reserving", "computing", "pushing",
+                                         "awaiting_ack", "done",      "failed",    "cancelled"};
   return kNames[static_cast<int>(state)];
 }
 
@@ -86,7 +87,10 @@ void PrefillHandoff::Handle(const Damaged& e, TimePoint now, Actions& out) {
     return out.push_back(SendPush{lease_, again});
   }
   if (recomputes_ >= options_.recomputes_max)
-    return Fail(absl::DataLossError(base::StrCat("KV blocks arrived damaged at the decode worker, also after ", recomputes_, " recomputation(s); check that machine's memory, and send the request again")), true, now, out);
+    return Fail(
+        absl::DataLossError(base::StrCat("KV blocks arrived damaged at the decode worker, also after ", recomputes_,
+                                         " recomputation(s); check that machine's memory, and send the request again")),
+        true, now, out);
   if (state_ == S::kPushing) return StartAgain(now, out);
   broken_ = true;
 }
@@ -120,8 +124,9 @@ void PrefillHandoff::Handle(const Cancel&, TimePoint now, Actions& out) {
 
 void PrefillHandoff::Handle(const Tick&, TimePoint now, Actions& out) {
   if (now < deadline_) return;
-  Fail(absl::UnavailableError(base::StrCat("the decode worker has not answered for ", std::chrono::duration_cast<std::chrono::seconds>(options_.peer_wait).count(), " s (", std::string(PrefillStateName(state_)),
-                                           "); send the request again")),
+  Fail(absl::UnavailableError(base::StrCat("the decode worker has not answered for ",
+                                           std::chrono::duration_cast<std::chrono::seconds>(options_.peer_wait).count(),
+                                           " s (", std::string(PrefillStateName(state_)), "); send the request again")),
        true, now, out);
 }
 

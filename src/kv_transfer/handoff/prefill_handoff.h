@@ -65,8 +65,10 @@ struct PeerLost {
 struct Cancel {};  // the request is over on this worker, for a reason of its own
 struct Tick {};
 }  // namespace prefill_event
-using PrefillEvent = std::variant<prefill_event::Next, prefill_event::Granted, prefill_event::Refused, prefill_event::Ready, prefill_event::PromptDone, prefill_event::Stored,
-                                  prefill_event::Damaged, prefill_event::Acknowledged, prefill_event::PeerLost, prefill_event::Cancel, prefill_event::Tick>;
+using PrefillEvent =
+    std::variant<prefill_event::Next, prefill_event::Granted, prefill_event::Refused, prefill_event::Ready,
+                 prefill_event::PromptDone, prefill_event::Stored, prefill_event::Damaged, prefill_event::Acknowledged,
+                 prefill_event::PeerLost, prefill_event::Cancel, prefill_event::Tick>;
 
 namespace prefill_action {
 struct SendReserve {};
@@ -88,8 +90,9 @@ struct End {           // the last one: blocks may go
   Status status;
 };
 }  // namespace prefill_action
-using PrefillAction = std::variant<prefill_action::SendReserve, prefill_action::Compute, prefill_action::SendPush, prefill_action::SendCommit, prefill_action::SendCancel,
-                                   prefill_action::Recompute, prefill_action::End>;
+using PrefillAction = std::variant<prefill_action::SendReserve, prefill_action::Compute, prefill_action::SendPush,
+                                   prefill_action::SendCommit, prefill_action::SendCancel, prefill_action::Recompute,
+                                   prefill_action::End>;
 
 // Every (state, event) pair is defined; what a state has no use for (late replies, events after the end) is ignored.
 class PrefillHandoff {

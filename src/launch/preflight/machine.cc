@@ -104,15 +104,22 @@ uint64_t AvailableBytes(const std::string& meminfo, const std::string& group_lim
 MachineFacts ProbeMachine(const ClusterConfig& config, const std::string& run_folder) {
   MachineFacts m;
   m.total_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
-  m.available_bytes = AvailableBytes(ReadAll("/proc/meminfo"), ReadAll("/sys/fs/cgroup/memory.max"), ReadAll("/sys/fs/cgroup/memory.current"));
+  m.available_bytes = AvailableBytes(ReadAll("/proc/meminfo"), ReadAll("/sys/fs/cgroup/memory.max"),
+                                     ReadAll("/sys/fs/cgroup/memory.current"));
   if (m.available_bytes == 0) m.available_bytes = m.total_bytes;
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) m.open_files_max = files.rlim_cur;
   const base::UniqueFd probe(memfd_create("tokenworks-preflight", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (probe.get() < 0 || ftruncate(probe.get(), 4096) != 0) m.shared_memory_problem = StrCat("making anonymous shared memory (memfd): ", std::strerror(errno), "; hand-off over shm needs it");
-  if (const std::string problem = CannotWrite(run_folder); !problem.empty()) m.run_folder_problem = StrCat("the cluster's state goes to ", run_folder, ", which cannot be written: ", problem, "; set TOKENWORKS_HOME");
+  if (probe.get() < 0 || ftruncate(probe.get(), 4096) != 0)
+    m.shared_memory_problem =
+        StrCat("making anonymous shared memory (memfd): ", std::strerror(errno), "; hand-off over shm needs it");
+  if (const std::string problem = CannotWrite(run_folder); !problem.empty())
+    m.run_folder_problem = StrCat("the cluster's state goes to ", run_folder, ", which cannot be written: ", problem,
+                                  "; set TOKENWORKS_HOME");
   if (!config.step_log.empty())
-    if (const std::string problem = CannotWrite(fs::path(config.step_log).parent_path().empty() ? "." : fs::path(config.step_log).parent_path()); !problem.empty())
+    if (const std::string problem = CannotWrite(
+            fs::path(config.step_log).parent_path().empty() ? "." : fs::path(config.step_log).parent_path());
+        !problem.empty())
       m.step_log_problem = StrCat("engine.step_log ", config.step_log, " cannot be written: ", problem);
   return m;
 }

@@ -13,7 +13,8 @@ PortFacts ProbePort(std::string key, std::string host, int port);
 // Memory, limits and folders; kernels and kv_default_bytes are the caller's.
 MachineFacts ProbeMachine(const ClusterConfig& config, const std::string& run_folder);
 
-// The memory that a new process may take: MemAvailable, or what the control group leaves where that is less. 0 = unknown.
+// The memory that a new process may take: MemAvailable, or what the control group leaves where that is less. 0 =
+// unknown.
 uint64_t AvailableBytes(const std::string& meminfo, const std::string& group_limit, const std::string& group_used);
 
 }  // namespace tokenworks::launch

@@ -21,21 +21,30 @@ std::string Mebibytes(uint64_t bytes) { return StrCat((bytes + (1u << 20) - 1) >
 
 int Workers(const ClusterConfig& c) { return c.prefill.replicas + c.decode.replicas + c.mixed.replicas; }
 
-uint64_t KvBytes(const PoolConfig& pool, const Facts& facts) { return pool.kv_memory > 0 ? pool.kv_memory : facts.machine.kv_default_bytes; }
+uint64_t KvBytes(const PoolConfig& pool, const Facts& facts) {
+  return pool.kv_memory > 0 ? pool.kv_memory : facts.machine.kv_default_bytes;
+}
 
 Finding Model(const ClusterConfig& config, const ModelFacts& m) {
   if (!m.status.ok()) return {Severity::kError, "model", std::string(m.status.message())};
   if (config.context_length > m.context_length)
-    return {Severity::kWarning, "model", StrCat("model.context_length ", config.context_length, " is more than ", m.path, " was made for; ", m.context_length, " will be used")};
-  return {Severity::kOk, "model", StrCat(m.name, ", context ", config.context_length > 0 ? config.context_length : m.context_length, ", ", m.path)};
+    return {Severity::kWarning, "model",
+            StrCat("model.context_length ", config.context_length, " is more than ", m.path, " was made for; ",
+                   m.context_length, " will be used")};
+  return {
+      Severity::kOk, "model",
+      StrCat(m.name, ", context ", config.context_length > 0 ? config.context_length : m.context_length, ", ", m.path)};
 }
 
 Finding Memory(const ClusterConfig& config, const Facts& facts) {
   uint64_t kv = 0;
-  for (const PoolConfig* pool : {&config.prefill, &config.decode, &config.mixed}) kv += static_cast<uint64_t>(pool->replicas) * KvBytes(*pool, facts);
-  const uint64_t workers = static_cast<uint64_t>(Workers(config)), weights = workers * facts.model.weight_bytes, processes = (workers + 1) * kProcessBytes;
+  for (const PoolConfig* pool : {&config.prefill, &config.decode, &config.mixed})
+    kv += static_cast<uint64_t>(pool->replicas) * KvBytes(*pool, facts);
+  const uint64_t workers = static_cast<uint64_t>(Workers(config)), weights = workers * facts.model.weight_bytes,
+                 processes = (workers + 1) * kProcessBytes;
   const uint64_t needed = weights + kv + processes;
-  const std::string sum = StrCat("weights ", Mebibytes(weights), " + KV ", Mebibytes(kv), " + processes ", Mebibytes(processes), " = ", Mebibytes(needed), " for ", workers, " workers; ",
+  const std::string sum = StrCat("weights ", Mebibytes(weights), " + KV ", Mebibytes(kv), " + processes ",
+                                 Mebibytes(processes), " = ", Mebibytes(needed), " for ", workers, " workers; ",
                                  Mebibytes(facts.machine.available_bytes), " are available");
   if (needed <= facts.machine.available_bytes) return {Severity::kOk, "memory", sum};
   return {Severity::kError, "memory", sum + "; lower pools.*.kv_memory or pools.*.replicas, or take a smaller model"};
@@ -43,29 +52,38 @@ Finding Memory(const ClusterConfig& config, const Facts& facts) {
 
 // Requests longer than the smallest pool that must hold them are refused while serving: better known before.
 Finding Context(const ClusterConfig& config, const Facts& facts) {
-  const int wanted = config.context_length > 0 ? std::min(config.context_length, facts.model.context_length) : facts.model.context_length;
+  const int wanted = config.context_length > 0 ? std::min(config.context_length, facts.model.context_length)
+                                               : facts.model.context_length;
   uint64_t smallest = UINT64_MAX;
   std::string of;
-  for (const auto& [name, pool] : {std::pair("prefill", &config.prefill), std::pair("decode", &config.decode), std::pair("mixed", &config.mixed)}) {
+  for (const auto& [name, pool] : {std::pair("prefill", &config.prefill), std::pair("decode", &config.decode),
+                                   std::pair("mixed", &config.mixed)}) {
     if (pool->replicas == 0 || facts.model.kv_block_bytes == 0) continue;
     const uint64_t blocks = KvBytes(*pool, facts) / facts.model.kv_block_bytes;
     if (blocks < smallest) smallest = blocks, of = name;
   }
   if (of.empty()) return {Severity::kOk, "context", "not examined without a model"};
   if (smallest < 2)
-    return {Severity::kError, "context", StrCat("pools.", of, ".kv_memory holds ", smallest, " blocks of ", facts.model.kv_block_bytes, " bytes; a worker needs two or more: raise it")};
+    return {Severity::kError, "context",
+            StrCat("pools.", of, ".kv_memory holds ", smallest, " blocks of ", facts.model.kv_block_bytes,
+                   " bytes; a worker needs two or more: raise it")};
   const uint64_t positions = smallest * kBlockTokens;
-  if (positions >= static_cast<uint64_t>(wanted)) return {Severity::kOk, "context", StrCat("every pool holds a whole context of ", wanted, " tokens")};
+  if (positions >= static_cast<uint64_t>(wanted))
+    return {Severity::kOk, "context", StrCat("every pool holds a whole context of ", wanted, " tokens")};
   return {Severity::kWarning, "context",
-          StrCat("a ", of, " worker's KV memory holds ", positions, " tokens, the model's context is ", wanted, ": longer requests are refused; raise pools.", of, ".kv_memory or lower model.context_length")};
+          StrCat("a ", of, " worker's KV memory holds ", positions, " tokens, the model's context is ", wanted,
+                 ": longer requests are refused; raise pools.", of, ".kv_memory or lower model.context_length")};
 }
 
 Finding Port(const PortFacts& p) {
   const std::string address = StrCat(p.host, ":", p.port);
-  if (p.problem.empty()) return {Severity::kOk, p.key, p.port == 0 ? StrCat("any free port of ", p.host) : StrCat(address, " is free")};
+  if (p.problem.empty())
+    return {Severity::kOk, p.key, p.port == 0 ? StrCat("any free port of ", p.host) : StrCat(address, " is free")};
   const bool http = p.key == "http";
   return {Severity::kError, p.key,
-          StrCat("listening on ", address, ": ", p.problem, p.holder.empty() ? std::string() : StrCat(", held by ", p.holder), "; choose another with ", http ? "--port" : "--set grpc.port=…", ", 0 = any free one")};
+          StrCat("listening on ", address, ": ", p.problem,
+                 p.holder.empty() ? std::string() : StrCat(", held by ", p.holder), "; choose another with ",
+                 http ? "--port" : "--set grpc.port=…", ", 0 = any free one")};
 }
 
 Finding Plain(const std::string& subject, const std::string& problem, const std::string& fine) {
@@ -75,7 +93,9 @@ Finding Plain(const std::string& subject, const std::string& problem, const std:
 Finding OpenFiles(const ClusterConfig& config, const MachineFacts& m) {
   const uint64_t wanted = static_cast<uint64_t>(config.router_queue_max) + kSpareFiles;
   if (m.open_files_max >= wanted) return {Severity::kOk, "open files", StrCat("limit ", m.open_files_max)};
-  return {Severity::kWarning, "open files", StrCat("the limit of ", m.open_files_max, " is less than router.queue_max ", config.router_queue_max, " + ", kSpareFiles, ": connections may be refused first; raise it with `ulimit -n`")};
+  return {Severity::kWarning, "open files",
+          StrCat("the limit of ", m.open_files_max, " is less than router.queue_max ", config.router_queue_max, " + ",
+                 kSpareFiles, ": connections may be refused first; raise it with `ulimit -n`")};
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace tokenworks::launch {
 
 struct PortFacts {
-  std::string key;      // "http"
+  std::string key;  // "http"
   std::string host;
   int port = 0;         // 0 = any free one
   std::string problem;  // why it cannot be bound; empty = it can
@@ -31,7 +31,7 @@ struct MachineFacts {
   uint64_t total_bytes = 0, available_bytes = 0;  // memory; of the control group where that is less
   uint64_t kv_default_bytes = 0;                  // of a worker whose kv_memory is 0
   uint64_t open_files_max = 0;
-  std::string kernels;             // the set that will run; empty = `kernels_problem`
+  std::string kernels;  // the set that will run; empty = `kernels_problem`
   std::string kernels_problem, shared_memory_problem, run_folder_problem, step_log_problem;  // empty = none
 };
 

@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define TW_CHECK(condition, sentence)                                                        \
-  do {                                                                                       \
-    if (!(condition)) {                                                                      \
+#define TW_CHECK(condition, sentence)                                                                   \
+  do {                                                                                                  \
+    if (!(condition)) {                                                                                 \
       std::fprintf(stderr, "%s:%d: check failed: %s (%s)\n", __FILE__, __LINE__, sentence, #condition); \
-      std::abort();                                                                          \
-    }                                                                                        \
+      std::abort();                                                                                     \
+    }                                                                                                   \
   } while (false)

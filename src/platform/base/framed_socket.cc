@@ -18,7 +18,9 @@ constexpr size_t kSliceBytes = 1 << 20;
 StatusOr<sockaddr_un> Address(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return absl::InvalidArgumentError(StrCat("the socket path ", path, " is longer than ", sizeof address.sun_path - 1, " bytes"));
+  if (path.size() >= sizeof address.sun_path)
+    return absl::InvalidArgumentError(
+        StrCat("the socket path ", path, " is longer than ", sizeof address.sun_path - 1, " bytes"));
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }
@@ -38,7 +40,8 @@ bool ReadExactly(int socket, char* out, size_t size, UniqueFd* fd) {
     if (n <= 0) return false;
     for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
       if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-      for (const unsigned char* at = CMSG_DATA(c); at + sizeof(int) <= reinterpret_cast<unsigned char*>(c) + c->cmsg_len; at += sizeof(int)) {
+      for (const unsigned char* at = CMSG_DATA(c);
+           at + sizeof(int) <= reinterpret_cast<unsigned char*>(c) + c->cmsg_len; at += sizeof(int)) {
         int received;
         std::memcpy(&received, at, sizeof received);
         *fd = UniqueFd(received);
@@ -54,7 +57,8 @@ bool ReadExactly(int socket, char* out, size_t size, UniqueFd* fd) {
 StatusOr<UniqueFd> FramedSocket::Connect(const std::string& path) {
   TW_ASSIGN_OR_RETURN(const sockaddr_un address, Address(path));
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return absl::UnavailableError(StrCat("connecting to ", path, ": ", std::strerror(errno)));
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return absl::UnavailableError(StrCat("connecting to ", path, ": ", std::strerror(errno)));
   return fd;
 }
 
@@ -72,7 +76,8 @@ FramedSocket::~FramedSocket() {
 void FramedSocket::Close() { shutdown(state_->fd.get(), SHUT_RDWR); }
 
 void FramedSocket::Start(OnMessage message, OnClosed closed) {
-  reader_ = std::thread([state = state_, message = std::move(message), closed = std::move(closed)] { Read(*state, message, closed); });
+  reader_ = std::thread(
+      [state = state_, message = std::move(message), closed = std::move(closed)] { Read(*state, message, closed); });
 }
 
 bool FramedSocket::Send(const std::string& message, int fd) {
@@ -124,7 +129,8 @@ void FramedSocket::Read(State& state, const OnMessage& message, const OnClosed& 
   closed();
 }
 
-StatusOr<std::unique_ptr<FramedListener>> FramedListener::Start(const std::string& path, std::function<void(UniqueFd)> accepted) {
+StatusOr<std::unique_ptr<FramedListener>> FramedListener::Start(const std::string& path,
+                                                                std::function<void(UniqueFd)> accepted) {
   TW_ASSIGN_OR_RETURN(const sockaddr_un address, Address(path));
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   unlink(path.c_str());

@@ -49,7 +49,8 @@ class FramedSocket {
 // Accepts connections on a Unix socket; an old file at the path is replaced.
 class FramedListener {
  public:
-  static StatusOr<std::unique_ptr<FramedListener>> Start(const std::string& path, std::function<void(UniqueFd)> accepted);
+  static StatusOr<std::unique_ptr<FramedListener>> Start(const std::string& path,
+                                                         std::function<void(UniqueFd)> accepted);
   ~FramedListener();
 
  private:

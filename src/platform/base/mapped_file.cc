@@ -22,7 +22,8 @@ StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(const std::string& path) 
     return absl::InternalError(message);
   }
   struct stat info;
-  if (fstat(fd.get(), &info) != 0) return absl::InternalError("reading the size of " + path + ": " + std::strerror(errno));
+  if (fstat(fd.get(), &info) != 0)
+    return absl::InternalError("reading the size of " + path + ": " + std::strerror(errno));
   if (S_ISDIR(info.st_mode)) return absl::InvalidArgumentError(path + " is a folder; name a model file inside it");
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + " is not a regular file");
   if (info.st_size == 0) return absl::InvalidArgumentError(path + " is empty");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file mapped read-only. It must not be cut while it is mapped (reading past its new end kills the process): replace it by renaming.
+// A file mapped read-only. It must not be cut while it is mapped (reading past its new end kills the process): replace
+// it by renaming.
 #pragma once
 
 #include <cstddef>

@@ -36,7 +36,9 @@ class Buffer {
   size_t size() const { return size_; }
   size_t bytes() const { return size_ * sizeof(T); }
 
-  Status Upload(std::span<const T> from, Stream stream) { return device_->Copy(data_, from.data(), from.size_bytes(), stream); }
+  Status Upload(std::span<const T> from, Stream stream) {
+    return device_->Copy(data_, from.data(), from.size_bytes(), stream);
+  }
   Status Download(std::span<T> to, Stream stream) const {
     TW_RETURN_IF_ERROR(device_->Copy(to.data(), data_, to.size_bytes(), stream));
     return device_->Synchronize(stream);

@@ -17,7 +17,9 @@ constexpr int kMaxTries = 16;
 constexpr int kTimedRuns = 5;
 
 Status Checked(cublasStatus_t status, const char* what) {
-  return status == CUBLAS_STATUS_SUCCESS ? OkStatus() : absl::InternalError(std::string("cuBLASLt, ") + what + ": status " + std::to_string(status));
+  return status == CUBLAS_STATUS_SUCCESS
+             ? OkStatus()
+             : absl::InternalError(std::string("cuBLASLt, ") + what + ": status " + std::to_string(status));
 }
 
 }  // namespace
@@ -68,7 +70,8 @@ Status CublasLtGemm::Open() {
   auto library = std::make_unique<Library>();
   library->handle = dlopen("libcublasLt.so.13", RTLD_NOW | RTLD_LOCAL);
   if (!library->handle)
-    return absl::NotFoundError(std::string("cuBLASLt 13 is needed for matrix products: ") + dlerror() + "; put its folder on LD_LIBRARY_PATH");
+    return absl::NotFoundError(std::string("cuBLASLt 13 is needed for matrix products: ") + dlerror() +
+                               "; put its folder on LD_LIBRARY_PATH");
   bool all = true;
   const auto load = [&](auto& function, const char* name) {
     function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(library->handle, name));
@@ -89,7 +92,8 @@ Status CublasLtGemm::Open() {
   load(library->PreferenceSet, "cublasLtMatmulPreferenceSetAttribute");
   if (!all) return absl::NotFoundError("libcublasLt.so.13 lacks a function: another library of that name?");
   TW_RETURN_IF_ERROR(Checked(library->Create(&library->lt), "creating a handle"));
-  if (cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess) return absl::ResourceExhaustedError("32 MiB of workspace for matrix products");
+  if (cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess)
+    return absl::ResourceExhaustedError("32 MiB of workspace for matrix products");
   library_ = std::move(library);
   return OkStatus();
 }
@@ -108,14 +112,20 @@ StatusOr<CublasLtGemm::Plan*> CublasLtGemm::Find(const GemmArgs& a) {
   plan->library = library_.get();
   TW_RETURN_IF_ERROR(Checked(lt.DescCreate(&plan->desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product"));
   const cublasOperation_t transposed = CUBLAS_OP_T;
-  TW_RETURN_IF_ERROR(Checked(lt.DescSet(plan->desc, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed), "describing a product"));
-  TW_RETURN_IF_ERROR(Checked(lt.LayoutCreate(&plan->weight, CUDA_R_16BF, a.inputs, a.outputs, a.inputs), "describing the weights"));
-  TW_RETURN_IF_ERROR(Checked(lt.LayoutCreate(&plan->x, CUDA_R_16BF, a.inputs, a.rows, a.inputs), "describing the input"));
-  TW_RETURN_IF_ERROR(Checked(lt.LayoutCreate(&plan->y, a.y_float ? CUDA_R_32F : CUDA_R_16BF, a.outputs, a.rows, a.outputs), "describing the output"));
+  TW_RETURN_IF_ERROR(Checked(lt.DescSet(plan->desc, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
+                             "describing a product"));
+  TW_RETURN_IF_ERROR(
+      Checked(lt.LayoutCreate(&plan->weight, CUDA_R_16BF, a.inputs, a.outputs, a.inputs), "describing the weights"));
+  TW_RETURN_IF_ERROR(
+      Checked(lt.LayoutCreate(&plan->x, CUDA_R_16BF, a.inputs, a.rows, a.inputs), "describing the input"));
+  TW_RETURN_IF_ERROR(
+      Checked(lt.LayoutCreate(&plan->y, a.y_float ? CUDA_R_32F : CUDA_R_16BF, a.outputs, a.rows, a.outputs),
+              "describing the output"));
   cublasLtMatmulPreference_t preference = nullptr;
   TW_RETURN_IF_ERROR(Checked(lt.PreferenceCreate(&preference), "stating preferences"));
   lt.PreferenceSet(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspaceBytes, sizeof kWorkspaceBytes);
-  const cublasStatus_t asked = lt.Heuristic(lt.lt, plan->desc, plan->weight, plan->x, plan->y, plan->y, preference, kMaxTries, plan->algorithms.data(), &plan->count);
+  const cublasStatus_t asked = lt.Heuristic(lt.lt, plan->desc, plan->weight, plan->x, plan->y, plan->y, preference,
+                                            kMaxTries, plan->algorithms.data(), &plan->count);
   lt.PreferenceDestroy(preference);
   TW_RETURN_IF_ERROR(Checked(asked, "choosing an algorithm"));
   if (plan->count == 0) return absl::InternalError("cuBLASLt has no algorithm for a product");
@@ -128,8 +138,10 @@ Status CublasLtGemm::Run(const GemmArgs& a, void* stream) {
   const Plan& plan = **found;
   const float one = 1.0f, beta = a.accumulate ? 1.0f : 0.0f;
   void* y = a.y_float ? static_cast<void*>(a.y_float) : a.y;
-  return Checked(library_->Matmul(library_->lt, plan.desc, &one, a.weight, plan.weight, a.x, plan.x, &beta, y, plan.y, y, plan.y,
-                                  &plan.algorithms[0].algo, workspace_, kWorkspaceBytes, static_cast<cudaStream_t>(stream)), "multiplying");
+  return Checked(
+      library_->Matmul(library_->lt, plan.desc, &one, a.weight, plan.weight, a.x, plan.x, &beta, y, plan.y, y, plan.y,
+                       &plan.algorithms[0].algo, workspace_, kWorkspaceBytes, static_cast<cudaStream_t>(stream)),
+      "multiplying");
 }
 
 Status CublasLtGemm::Tune(const GemmArgs& a, int tries, void* stream) {

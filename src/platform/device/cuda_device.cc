@@ -14,8 +14,9 @@ Status Checked(cudaError_t error, const char* what) {
     cudaGetLastError();  // not sticky: the next call must not report it again
     return absl::ResourceExhaustedError(text);
   }
-  const bool gone = error == cudaErrorIllegalAddress || error == cudaErrorECCUncorrectable || error == cudaErrorLaunchFailure ||
-                    error == cudaErrorMisalignedAddress || error == cudaErrorIllegalInstruction || error == cudaErrorAssert;
+  const bool gone = error == cudaErrorIllegalAddress || error == cudaErrorECCUncorrectable ||
+                    error == cudaErrorLaunchFailure || error == cudaErrorMisalignedAddress ||
+                    error == cudaErrorIllegalInstruction || error == cudaErrorAssert;
   return gone ? absl::DataLossError(text) : absl::InternalError(text);
 }
 
@@ -47,7 +48,9 @@ class CudaDevice final : public Device {
     return Stream{s};
   }
   void Destroy(Stream stream) override { cudaStreamDestroy(Raw(stream)); }
-  Status Synchronize(Stream stream) override { return Checked(cudaStreamSynchronize(Raw(stream)), "waiting for the stream"); }
+  Status Synchronize(Stream stream) override {
+    return Checked(cudaStreamSynchronize(Raw(stream)), "waiting for the stream");
+  }
 
   StatusOr<Event> CreateEvent() override {
     cudaEvent_t e = nullptr;
@@ -55,7 +58,9 @@ class CudaDevice final : public Device {
     return Event{e};
   }
   void Destroy(Event event) override { cudaEventDestroy(Raw(event)); }
-  Status Record(Event event, Stream stream) override { return Checked(cudaEventRecord(Raw(event), Raw(stream)), "recording an event"); }
+  Status Record(Event event, Stream stream) override {
+    return Checked(cudaEventRecord(Raw(event), Raw(stream)), "recording an event");
+  }
   StatusOr<double> ElapsedMicroseconds(Event from, Event to) override {
     float ms = 0;
     TW_RETURN_IF_ERROR(Checked(cudaEventElapsedTime(&ms, Raw(from), Raw(to)), "reading a time"));
@@ -69,11 +74,14 @@ class CudaDevice final : public Device {
     return Checked(cudaMemsetAsync(memory, value, bytes, Raw(stream)), "filling");
   }
 
-  Status TuneGemm(const GemmArgs& args, int tries, Stream stream) override { return gemm_.Tune(args, tries, stream.handle); }
+  Status TuneGemm(const GemmArgs& args, int tries, Stream stream) override {
+    return gemm_.Tune(args, tries, stream.handle);
+  }
   Status Gemm(const GemmArgs& args, Stream stream) override { return gemm_.Run(args, stream.handle); }
 
   StatusOr<Graph> Capture(Stream stream, const std::function<Status()>& work) override {
-    TW_RETURN_IF_ERROR(Checked(cudaStreamBeginCapture(Raw(stream), cudaStreamCaptureModeThreadLocal), "starting a capture"));
+    TW_RETURN_IF_ERROR(
+        Checked(cudaStreamBeginCapture(Raw(stream), cudaStreamCaptureModeThreadLocal), "starting a capture"));
     const Status worked = work();
     cudaGraph_t graph = nullptr;
     const Status ended = Checked(cudaStreamEndCapture(Raw(stream), &graph), "ending a capture");
@@ -85,7 +93,9 @@ class CudaDevice final : public Device {
     TW_RETURN_IF_ERROR(made);
     return Graph{ready};
   }
-  Status Launch(Graph graph, Stream stream) override { return Checked(cudaGraphLaunch(Raw(graph), Raw(stream)), "launching a graph"); }
+  Status Launch(Graph graph, Stream stream) override {
+    return Checked(cudaGraphLaunch(Raw(graph), Raw(stream)), "launching a graph");
+  }
   void Destroy(Graph graph) override { cudaGraphExecDestroy(Raw(graph)); }
 
  private:
@@ -99,15 +109,20 @@ StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   int count = 0, driver = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess || index >= count)
-    return absl::NotFoundError("no CUDA device " + std::to_string(index) + " (" + (error != cudaSuccess ? cudaGetErrorString(error) : std::to_string(count) + " found") +
+    return absl::NotFoundError("no CUDA device " + std::to_string(index) + " (" +
+                               (error != cudaSuccess ? cudaGetErrorString(error) : std::to_string(count) + " found") +
                                "): install an NVIDIA driver of at least 580, or use device: cpu");
   cudaDeviceProp p{};
   TW_RETURN_IF_ERROR(Checked(cudaGetDeviceProperties(&p, index), "reading the device's properties"));
   const int capability = p.major * 10 + p.minor;
   if (capability != 80 && capability != 90)
-    return absl::FailedPreconditionError(std::string(p.name) + " is sm_" + std::to_string(capability) + "; this build has kernels for sm_80 and sm_90");
+    return absl::FailedPreconditionError(std::string(p.name) + " is sm_" + std::to_string(capability) +
+                                         "; this build has kernels for sm_80 and sm_90");
   TW_RETURN_IF_ERROR(Checked(cudaSetDevice(index), "selecting the device"));
-  DeviceInfo info{.name = p.name, .multiprocessors = p.multiProcessorCount, .compute_capability = capability, .l2_bytes = static_cast<size_t>(p.l2CacheSize)};
+  DeviceInfo info{.name = p.name,
+                  .multiprocessors = p.multiProcessorCount,
+                  .compute_capability = capability,
+                  .l2_bytes = static_cast<size_t>(p.l2CacheSize)};
   TW_RETURN_IF_ERROR(Checked(cudaMemGetInfo(&info.free_bytes, &info.memory_bytes), "reading the device's memory"));
   cudaDriverGetVersion(&driver);
   info.driver = std::to_string(driver / 1000) + "." + std::to_string(driver % 1000 / 10);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The seam to an accelerator: memory, streams, events, copies, matrix products, graphs. Two implementations: CUDA
-// (cuda_device.cc) and the host (host_device.cc), where every call runs at once. Kernels are launched on a stream's handle
-// by their own functions (kernels/*).
+// (cuda_device.cc) and the host (host_device.cc), where every call runs at once. Kernels are launched on a stream's
+// handle by their own functions (kernels/*).
 #pragma once
 
 #include <cstddef>
@@ -82,7 +82,8 @@ class Device {
   virtual void Destroy(Graph graph) = 0;
 };
 
-// Errors: NotFound without a driver or device, FailedPrecondition for one older than sm_80; the sentence says what to do.
+// Errors: NotFound without a driver or device, FailedPrecondition for one older than sm_80; the sentence says what to
+// do.
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index);
 std::unique_ptr<Device> OpenHostDevice();
 

@@ -61,15 +61,20 @@ class HostDevice final : public Device {
     for (int64_t row = 0; row < a.rows; ++row)
       for (int64_t o = 0; o < a.outputs; ++o) {
         float sum = 0;
-        for (int64_t i = 0; i < a.inputs; ++i) sum += ToFloat(a.x[row * a.inputs + i]) * ToFloat(a.weight[o * a.inputs + i]);
+        for (int64_t i = 0; i < a.inputs; ++i)
+          sum += ToFloat(a.x[row * a.inputs + i]) * ToFloat(a.weight[o * a.inputs + i]);
         const int64_t at = row * a.outputs + o;
-        if (a.y_float) a.y_float[at] = a.accumulate ? a.y_float[at] + sum : sum;
-        else a.y[at] = ToBf16(a.accumulate ? ToFloat(a.y[at]) + sum : sum);
+        if (a.y_float)
+          a.y_float[at] = a.accumulate ? a.y_float[at] + sum : sum;
+        else
+          a.y[at] = ToBf16(a.accumulate ? ToFloat(a.y[at]) + sum : sum);
       }
     return OkStatus();
   }
 
-  StatusOr<Graph> Capture(Stream, const std::function<Status()>& work) override { return Graph{new std::function<Status()>(work)}; }
+  StatusOr<Graph> Capture(Stream, const std::function<Status()>& work) override {
+    return Graph{new std::function<Status()>(work)};
+  }
   Status Launch(Graph graph, Stream) override { return (*static_cast<std::function<Status()>*>(graph.handle))(); }
   void Destroy(Graph graph) override { delete static_cast<std::function<Status()>*>(graph.handle); }
 

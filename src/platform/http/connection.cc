@@ -57,13 +57,14 @@ void Connection::CloseSoon() {
 void Connection::StartRead() {
   if (reading_ || end_of_input_ || closed_ || in_.size() >= kReadAhead) return;
   reading_ = true;
-  socket_.async_read_some(net::buffer(read_buffer_), [self = shared_from_this()](boost::system::error_code error, size_t size) {
-    self->reading_ = false;
-    self->in_.append(self->read_buffer_.data(), size);
-    if (error) self->end_of_input_ = true;
-    if (self->answering_) self->StartRead();
-    self->Notify();
-  });
+  socket_.async_read_some(net::buffer(read_buffer_),
+                          [self = shared_from_this()](boost::system::error_code error, size_t size) {
+                            self->reading_ = false;
+                            self->in_.append(self->read_buffer_.data(), size);
+                            if (error) self->end_of_input_ = true;
+                            if (self->answering_) self->StartRead();
+                            self->Notify();
+                          });
 }
 
 void Connection::StartWrite() {
@@ -111,7 +112,8 @@ bool Connection::Feed(Parser& parser, beast::error_code* error) {
   if (*error == beast::http::error::need_more) {
     *error = {};
     // The parser wants the whole header in one piece: unread bytes stay.
-    if (!parser.is_header_done() && in_.size() - used >= shared_->options.max_header_bytes) *error = beast::http::error::header_limit;
+    if (!parser.is_header_done() && in_.size() - used >= shared_->options.max_header_bytes)
+      *error = beast::http::error::header_limit;
   }
   in_.erase(0, used);
   return *error || parser.is_done();
@@ -172,7 +174,9 @@ net::awaitable<bool> Connection::ReadRequest(Request* request) {
   chunked_ = message.version() >= 11;
   head_only_ = message.method() == beast::http::verb::head;
   request->method = std::string(message.method_string());
-  for (const auto& field : message) request->headers.emplace_back(LowerCase(std::string_view(field.name_string().data(), field.name_string().size())), std::string(field.value()));
+  for (const auto& field : message)
+    request->headers.emplace_back(LowerCase(std::string_view(field.name_string().data(), field.name_string().size())),
+                                  std::string(field.value()));
   std::string target(message.target());
   const size_t question = target.find('?');
   if (question != std::string::npos) request->query = target.substr(question + 1);

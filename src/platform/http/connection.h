@@ -28,7 +28,7 @@ struct Loop {
   net::io_context context{1};
   std::set<Connection*> connections;  // on the loop's thread only
   std::atomic<bool> stopped{false};
-  bool closing = false;               // on the loop's thread only
+  bool closing = false;  // on the loop's thread only
 };
 
 struct Shared {
@@ -38,7 +38,8 @@ struct Shared {
   Response Error(int status, const std::string& sentence) const;
 };
 
-// A single reader and a single writer run as callbacks; Run() waits for what they bring. Everything on the loop's thread.
+// A single reader and a single writer run as callbacks; Run() waits for what they bring. Everything on the loop's
+// thread.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(std::shared_ptr<Loop> loop, std::shared_ptr<const Shared> shared, net::ip::tcp::socket socket);
@@ -89,9 +90,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t ticket_ = 0;
   std::function<void()> on_close_;
   bool reading_ = false, write_pending_ = false, end_of_input_ = false, closed_ = false;
-  bool answering_ = false, streaming_ = false, keep_alive_ = true, head_only_ = false, chunked_ = true, close_soon_ = false;
+  bool answering_ = false, streaming_ = false, keep_alive_ = true, head_only_ = false, chunked_ = true,
+       close_soon_ = false;
 };
 
-std::shared_ptr<Responder> MakeResponder(std::shared_ptr<Loop> loop, const std::shared_ptr<Connection>& connection, uint64_t ticket);
+std::shared_ptr<Responder> MakeResponder(std::shared_ptr<Loop> loop, const std::shared_ptr<Connection>& connection,
+                                         uint64_t ticket);
 
 }  // namespace tokenworks::http

@@ -12,10 +12,10 @@ namespace tokenworks::http {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct Request {
-  std::string method;   // "POST"
-  std::string path;     // percent-decoded, without the query
-  std::string query;    // as sent
-  Headers headers;      // names in lower case
+  std::string method;  // "POST"
+  std::string path;    // percent-decoded, without the query
+  std::string query;   // as sent
+  Headers headers;     // names in lower case
   std::string body;
   std::vector<std::string> captures;  // what stood at `{…}` of the route
 

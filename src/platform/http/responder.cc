@@ -66,7 +66,8 @@ class ConnectionResponder final : public Responder {
 
 }  // namespace
 
-std::shared_ptr<Responder> MakeResponder(std::shared_ptr<Loop> loop, const std::shared_ptr<Connection>& connection, uint64_t ticket) {
+std::shared_ptr<Responder> MakeResponder(std::shared_ptr<Loop> loop, const std::shared_ptr<Connection>& connection,
+                                         uint64_t ticket) {
   return std::make_shared<ConnectionResponder>(loop, connection, ticket);
 }
 

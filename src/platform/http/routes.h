@@ -16,7 +16,7 @@ class Routes {
   struct Match {
     const Handler* handler = nullptr;  // null: see `allow`
     std::vector<std::string> captures;
-    std::string allow;                 // methods of that path; empty = unknown path
+    std::string allow;  // methods of that path; empty = unknown path
   };
   // HEAD is served as GET.
   Match Find(const std::string& method, const std::string& path) const;

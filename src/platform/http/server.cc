@@ -21,22 +21,38 @@ namespace tokenworks::http {
 
 std::string_view ReasonPhrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 413: return "Payload Too Large";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 499: return "Client Closed Request";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Payload Too Large";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 499:
+      return "Client Closed Request";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
   }
   return status < 400 ? "OK" : "Error";
 }
@@ -44,7 +60,8 @@ std::string_view ReasonPhrase(int status) {
 Response Shared::Error(int status, const std::string& sentence) const {
   Response response;
   response.status = status;
-  response.body = options.error_body ? options.error_body(status, sentence) : base::StrCat("{\"error\":{\"message\":\"status ", status, "\"}}");
+  response.body = options.error_body ? options.error_body(status, sentence)
+                                     : base::StrCat("{\"error\":{\"message\":\"status ", status, "\"}}");
   return response;
 }
 
@@ -68,9 +85,13 @@ Status Server::Impl::Listen() {
   boost::system::error_code error;
   const std::string host = o.host == "localhost" ? "127.0.0.1" : o.host;
   const net::ip::address address = net::ip::make_address(host, error);
-  if (error) return absl::InvalidArgumentError(base::StrCat("http.host is '", o.host, "', which is no IP address; use 127.0.0.1 or another address of this machine"));
+  if (error)
+    return absl::InvalidArgumentError(base::StrCat(
+        "http.host is '", o.host, "', which is no IP address; use 127.0.0.1 or another address of this machine"));
   if (!address.is_loopback() && !o.insecure)
-    return absl::InvalidArgumentError(base::StrCat("http.host is ", o.host, ", which other machines can reach, and there are no API keys yet; bind 127.0.0.1, or add --insecure if that is what you want"));
+    return absl::InvalidArgumentError(base::StrCat("http.host is ", o.host,
+                                                   ", which other machines can reach, and there are no API keys yet; "
+                                                   "bind 127.0.0.1, or add --insecure if that is what you want"));
   const net::ip::tcp::endpoint endpoint(address, o.port);
   acceptor.emplace(loops[0]->context);
   acceptor->open(endpoint.protocol(), error);
@@ -78,8 +99,11 @@ Status Server::Impl::Listen() {
   if (!error) acceptor->bind(endpoint, error);
   if (!error) acceptor->listen(4096, error);
   if (error == net::error::address_in_use)
-    return absl::AlreadyExistsError(base::StrCat("port ", o.port, " of ", o.host, " is in use by another program; choose another with --port, or 0 for any free one"));
-  if (error) return absl::UnavailableError(base::StrCat("cannot listen on ", o.host, " port ", o.port, ": ", error.message()));
+    return absl::AlreadyExistsError(
+        base::StrCat("port ", o.port, " of ", o.host,
+                     " is in use by another program; choose another with --port, or 0 for any free one"));
+  if (error)
+    return absl::UnavailableError(base::StrCat("cannot listen on ", o.host, " port ", o.port, ": ", error.message()));
   port = acceptor->local_endpoint().port();
   return OkStatus();
 }
@@ -96,11 +120,13 @@ net::awaitable<void> Server::Impl::Accept() {
     }
     if (shared->connections >= shared->options.max_connections) continue;  // closes the socket
     ++shared->connections;
-    net::post(loop->context, [loop, shared = shared, socket = std::make_shared<net::ip::tcp::socket>(std::move(socket))] {
-      auto connection = std::make_shared<Connection>(loop, shared, std::move(*socket));
-      if (loop->closing) return;
-      net::co_spawn(loop->context, [connection]() -> net::awaitable<void> { co_await connection->Run(); }, net::detached);
-    });
+    net::post(
+        loop->context, [loop, shared = shared, socket = std::make_shared<net::ip::tcp::socket>(std::move(socket))] {
+          auto connection = std::make_shared<Connection>(loop, shared, std::move(*socket));
+          if (loop->closing) return;
+          net::co_spawn(
+              loop->context, [connection]() -> net::awaitable<void> { co_await connection->Run(); }, net::detached);
+        });
   }
 }
 
@@ -129,7 +155,8 @@ void Server::Route(std::string method, std::string path, Handler handler) {
 }
 
 Status Server::Start() {
-  for (int i = 0; i < std::max(1, impl_->shared->options.threads); ++i) impl_->loops.push_back(std::make_shared<Loop>());
+  for (int i = 0; i < std::max(1, impl_->shared->options.threads); ++i)
+    impl_->loops.push_back(std::make_shared<Loop>());
   TW_RETURN_IF_ERROR(impl_->Listen());
   net::co_spawn(impl_->loops[0]->context, impl_->Accept(), net::detached);
   for (auto& loop : impl_->loops)
@@ -155,7 +182,8 @@ void Server::Shutdown(std::chrono::milliseconds grace) {
     for (Connection* c : std::vector<Connection*>(loop.connections.begin(), loop.connections.end())) c->CloseSoon();
   });
   const auto deadline = std::chrono::steady_clock::now() + grace;
-  while (impl_->shared->connections > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while (impl_->shared->connections > 0 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   impl_->OnEveryLoop([](Loop& loop) {
     for (Connection* c : std::vector<Connection*>(loop.connections.begin(), loop.connections.end())) c->Close();
   });

@@ -51,7 +51,7 @@ struct ServerOptions {
   std::chrono::milliseconds header_timeout{20'000};  // first byte to end of header
   std::chrono::milliseconds body_timeout{60'000};    // without progress
   std::chrono::milliseconds write_timeout{30'000};   // without progress
-  ErrorBody error_body;  // empty: a plain {"error":{"message":…}}
+  ErrorBody error_body;                              // empty: a plain {"error":{"message":…}}
 };
 
 class Server {

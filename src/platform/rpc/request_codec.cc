@@ -61,7 +61,8 @@ void ToWire(const GenerationRequest& in, TimePoint now, wire::GenerationRequest*
   out->set_cache_salt(in.cache_salt);
   out->set_session(in.session);
   out->set_priority(in.priority);
-  if (in.deadline != TimePoint::max()) out->set_deadline_left_us(std::chrono::duration_cast<std::chrono::microseconds>(in.deadline - now).count());
+  if (in.deadline != TimePoint::max())
+    out->set_deadline_left_us(std::chrono::duration_cast<std::chrono::microseconds>(in.deadline - now).count());
   out->set_trace_parent(in.trace_parent);
   out->mutable_prompt()->Add(in.prompt.begin(), in.prompt.end());
   out->set_n(in.n);
@@ -70,8 +71,12 @@ void ToWire(const GenerationRequest& in, TimePoint now, wire::GenerationRequest*
 }
 
 Status FromWire(const wire::GenerationRequest& in, TimePoint now, GenerationRequest* out) {
-  if (in.prompt().empty() || in.n() == 0 || in.n() > kMaxSequences) return absl::InvalidArgumentError("a request of another process has no prompt, or an impossible number of sequences");
-  if (!in.emitted().empty() && in.emitted().size() != static_cast<int>(in.n())) return absl::InvalidArgumentError("a request of another process names emitted tokens of some of its sequences only");
+  if (in.prompt().empty() || in.n() == 0 || in.n() > kMaxSequences)
+    return absl::InvalidArgumentError(
+        "a request of another process has no prompt, or an impossible number of sequences");
+  if (!in.emitted().empty() && in.emitted().size() != static_cast<int>(in.n()))
+    return absl::InvalidArgumentError(
+        "a request of another process names emitted tokens of some of its sequences only");
   GenerationRequest r;
   r.id.value = in.id();
   r.epoch = in.epoch();
@@ -82,11 +87,14 @@ Status FromWire(const wire::GenerationRequest& in, TimePoint now, GenerationRequ
   r.cache_salt = in.cache_salt();
   r.session = in.session();
   r.priority = in.priority();
-  if (in.has_deadline_left_us()) r.deadline = now + std::chrono::microseconds(std::clamp<int64_t>(in.deadline_left_us(), -kMaxDeadlineUs, kMaxDeadlineUs));
+  if (in.has_deadline_left_us())
+    r.deadline =
+        now + std::chrono::microseconds(std::clamp<int64_t>(in.deadline_left_us(), -kMaxDeadlineUs, kMaxDeadlineUs));
   r.trace_parent = in.trace_parent();
   r.prompt.assign(in.prompt().begin(), in.prompt().end());
   r.n = in.n();
-  for (const wire::TokenList& tokens : in.emitted()) r.emitted.emplace_back(tokens.tokens().begin(), tokens.tokens().end());
+  for (const wire::TokenList& tokens : in.emitted())
+    r.emitted.emplace_back(tokens.tokens().begin(), tokens.tokens().end());
   r.sampling = FromWire(in.sampling());
   *out = std::move(r);
   return OkStatus();
@@ -129,7 +137,8 @@ KvLayout FromWire(const wire::KvLayout& in) {
   out.block_tokens = in.block_tokens();
   out.block_bytes = in.block_bytes();
   for (const wire::KvLayer& l : in.layers())
-    out.layers.push_back({static_cast<KvLayerKind>(l.kind()), l.planes(), l.heads(), l.dim(), static_cast<KvDtype>(l.dtype()), l.offset(), l.bytes(), l.inner_order()});
+    out.layers.push_back({static_cast<KvLayerKind>(l.kind()), l.planes(), l.heads(), l.dim(),
+                          static_cast<KvDtype>(l.dtype()), l.offset(), l.bytes(), l.inner_order()});
   return out;
 }
 

@@ -28,7 +28,8 @@ Status FromWire(const wire::WireStatus& in);
 // An enumerator, or InvalidArgument naming `what` when the value is above `last`.
 template <typename Enum>
 Status EnumFromWire(uint32_t value, Enum last, const char* what, Enum* out) {
-  if (value > static_cast<uint32_t>(last)) return absl::InvalidArgumentError(std::string("a message of another process has an unknown ") + what);
+  if (value > static_cast<uint32_t>(last))
+    return absl::InvalidArgumentError(std::string("a message of another process has an unknown ") + what);
   *out = static_cast<Enum>(value);
   return OkStatus();
 }

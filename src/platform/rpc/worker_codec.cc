@@ -76,7 +76,12 @@ void ToWire(const RequestEnded& in, worker::RequestEnded* out) {
 }
 
 RequestEnded FromWire(const worker::RequestEnded& in) {
-  return {{in.request()}, in.epoch(), in.handed_off(), FromWire(in.status()), {in.queue_ms(), in.prefill_ms(), in.handoff_ms(), in.decode_ms()}, in.cached_tokens()};
+  return {{in.request()},
+          in.epoch(),
+          in.handed_off(),
+          FromWire(in.status()),
+          {in.queue_ms(), in.prefill_ms(), in.handoff_ms(), in.decode_ms()},
+          in.cached_tokens()};
 }
 
 void ToWire(const KvCounts& in, worker::KvCounts* out) {
@@ -92,7 +97,8 @@ void ToWire(const KvCounts& in, worker::KvCounts* out) {
 }
 
 KvCounts FromWire(const worker::KvCounts& in) {
-  return {in.total(), in.free(), in.cached(), in.active(), in.reserved(), in.sending(), in.receiving(), in.quarantined(), in.leaked()};
+  return {in.total(),   in.free(),      in.cached(),      in.active(), in.reserved(),
+          in.sending(), in.receiving(), in.quarantined(), in.leaked()};
 }
 
 void ToWire(const WorkerReport& in, worker::Report* out) {

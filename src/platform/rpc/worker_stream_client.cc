@@ -21,7 +21,8 @@ class WorkerStreamClient::Stream final : public grpc::ClientBidiReactor<worker::
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // every dial is a fresh one, without a shared back-off
     arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
     arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-    stub_ = worker::WorkerStream::NewStub(grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments));
+    stub_ = worker::WorkerStream::NewStub(
+        grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments));
   }
 
   // Blocks until the stream is over; true when the worker had said hello.
@@ -139,7 +140,8 @@ struct WorkerStreamClient::Impl {
   std::thread thread;
 };
 
-WorkerStreamClient::WorkerStreamClient(WorkerStreamClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+WorkerStreamClient::WorkerStreamClient(WorkerStreamClientOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
 WorkerStreamClient::~WorkerStreamClient() { Stop(); }
 
 void WorkerStreamClient::Start(Events events) {

@@ -45,7 +45,8 @@ class WorkerStreamServer::Service final : public worker::WorkerStream::CallbackS
     FromWorker hello;
     hello.hello = events_.hello();
     std::lock_guard lock(mutex_);
-    if (stream_ != nullptr) stream_->End(grpc::Status(grpc::StatusCode::ABORTED, "another router has taken this worker's stream"));
+    if (stream_ != nullptr)
+      stream_->End(grpc::Status(grpc::StatusCode::ABORTED, "another router has taken this worker's stream"));
     stream_ = next;
     next->Send(hello);
     return next;
@@ -63,7 +64,8 @@ class WorkerStreamServer::Service final : public worker::WorkerStream::CallbackS
       if (from != stream_) return;  // of a router that has been replaced
     }
     for (const worker::ToWorker& message : batch.messages())
-      if (StatusOr<ToWorker> decoded = FromWire(message, SteadyClock().Now()); decoded.ok()) events_.received(std::move(*decoded));
+      if (StatusOr<ToWorker> decoded = FromWire(message, SteadyClock().Now()); decoded.ok())
+        events_.received(std::move(*decoded));
   }
 
   void Gone(Stream* stream) {
@@ -146,7 +148,10 @@ StatusOr<std::unique_ptr<WorkerStreamServer>> WorkerStreamServer::Start(const st
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   builder.RegisterService(&impl->service);
   impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr) return absl::UnavailableError("listening on " + socket_path + " for the router failed; is the folder writable and the path shorter than 108 bytes?");
+  if (impl->server == nullptr)
+    return absl::UnavailableError(
+        "listening on " + socket_path +
+        " for the router failed; is the folder writable and the path shorter than 108 bytes?");
   return std::unique_ptr<WorkerStreamServer>(new WorkerStreamServer(std::move(impl)));
 }
 

@@ -36,7 +36,9 @@ class RoundRobin final : public PlacementPolicy {
 class Random final : public PlacementPolicy {
  public:
   explicit Random(uint64_t seed) : noise_(seed) {}
-  Placement Place(const PlacementQuery& query) override { return {noise_() % query.prefill.size(), query.decode.empty() ? 0 : noise_() % query.decode.size()}; }
+  Placement Place(const PlacementQuery& query) override {
+    return {noise_() % query.prefill.size(), query.decode.empty() ? 0 : noise_() % query.decode.size()};
+  }
 
  private:
   std::mt19937_64 noise_;
@@ -48,7 +50,8 @@ StatusOr<std::unique_ptr<PlacementPolicy>> MakePolicy(std::string_view name, uin
   if (name == "least_loaded") return std::make_unique<LeastLoaded>();
   if (name == "round_robin") return std::make_unique<RoundRobin>();
   if (name == "random") return std::make_unique<Random>(seed);
-  return absl::InvalidArgumentError(base::StrCat("router.policy '", std::string(name), "' does not exist; use least_loaded, round_robin or random"));
+  return absl::InvalidArgumentError(
+      base::StrCat("router.policy '", std::string(name), "' does not exist; use least_loaded, round_robin or random"));
 }
 
 }  // namespace tokenworks::router

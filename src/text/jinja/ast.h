@@ -16,9 +16,35 @@ using Body = std::vector<NodePtr>;
 
 enum class NodeKind {
   // expressions
-  kConstant, kName, kList, kTuple, kDict, kAttribute, kIndex, kSlice, kCall, kFilter, kTest, kUnary, kBinary, kCompare, kConditional,
+  kConstant,
+  kName,
+  kList,
+  kTuple,
+  kDict,
+  kAttribute,
+  kIndex,
+  kSlice,
+  kCall,
+  kFilter,
+  kTest,
+  kUnary,
+  kBinary,
+  kCompare,
+  kConditional,
   // statements
-  kData, kPrint, kIf, kFor, kSet, kSetBlock, kMacro, kCallBlock, kFilterBlock, kScope, kWith, kBreak, kContinue,
+  kData,
+  kPrint,
+  kIf,
+  kFor,
+  kSet,
+  kSetBlock,
+  kMacro,
+  kCallBlock,
+  kFilterBlock,
+  kScope,
+  kWith,
+  kBreak,
+  kContinue,
 };
 
 struct Node {
@@ -33,8 +59,8 @@ struct Node {
   NodePtr extra_positional, extra_named;               // *a, **b of a call
   std::vector<Body> arms;                              // kIf: one a condition
   Body body, otherwise;
-  bool negated = false;    // `is not`
-  bool recursive = false;  // for … recursive
+  bool negated = false;                                                 // `is not`
+  bool recursive = false;                                               // for … recursive
   bool uses_varargs = false, uses_kwargs = false, uses_caller = false;  // kMacro
 };
 

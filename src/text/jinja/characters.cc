@@ -13,7 +13,8 @@ namespace {
 
 constexpr int kClasses = 7;
 // In the order of CharacterClass.
-constexpr std::array<const char*, kClasses> kPatterns = {R"(\p{L})", R"(\p{Lu})", R"(\p{Ll})", R"(\p{N})", R"(\p{Nd})", R"([\p{L}\p{N}_])", R"([\p{C}\p{Z}])"};
+constexpr std::array<const char*, kClasses> kPatterns = {R"(\p{L})",  R"(\p{Lu})",        R"(\p{Ll})",      R"(\p{N})",
+                                                         R"(\p{Nd})", R"([\p{L}\p{N}_])", R"([\p{C}\p{Z}])"};
 
 struct FreeCode {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
@@ -26,7 +27,8 @@ using Code = std::unique_ptr<pcre2_code, FreeCode>;
 Code Compile(const char* pattern) {
   int error = 0;
   PCRE2_SIZE at = 0;
-  return Code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &error, &at, nullptr));
+  return Code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED,
+                            PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &error, &at, nullptr));
 }
 
 const pcre2_code* Compiled(CharacterClass c) {
@@ -44,8 +46,9 @@ std::string ForceCase(std::string_view character, bool upper) {
   const char* replacement = upper ? "\\U$0" : "\\L$0";
   PCRE2_UCHAR buffer[16];
   PCRE2_SIZE size = sizeof buffer;
-  const int n = pcre2_substitute(kAny.get(), reinterpret_cast<PCRE2_SPTR>(character.data()), character.size(), 0, PCRE2_SUBSTITUTE_EXTENDED, nullptr, nullptr,
-                                 reinterpret_cast<PCRE2_SPTR>(replacement), PCRE2_ZERO_TERMINATED, buffer, &size);
+  const int n = pcre2_substitute(kAny.get(), reinterpret_cast<PCRE2_SPTR>(character.data()), character.size(), 0,
+                                 PCRE2_SUBSTITUTE_EXTENDED, nullptr, nullptr, reinterpret_cast<PCRE2_SPTR>(replacement),
+                                 PCRE2_ZERO_TERMINATED, buffer, &size);
   return n < 0 ? std::string(character) : std::string(reinterpret_cast<const char*>(buffer), size);
 }
 
@@ -53,7 +56,9 @@ std::string ForceCase(std::string_view character, bool upper) {
 struct Expansion {
   std::string_view from, to;
 };
-constexpr Expansion kUpperExpansions[] = {{"ß", "SS"}, {"ﬀ", "FF"}, {"ﬁ", "FI"}, {"ﬂ", "FL"}, {"ﬃ", "FFI"}, {"ﬄ", "FFL"}, {"ﬅ", "ST"}, {"ﬆ", "ST"}, {"ŉ", "ʼN"}, {"ǰ", "J̌"}, {"և", "ԵՒ"}};
+constexpr Expansion kUpperExpansions[] = {{"ß", "SS"},  {"ﬀ", "FF"},  {"ﬁ", "FI"}, {"ﬂ", "FL"},
+                                          {"ﬃ", "FFI"}, {"ﬄ", "FFL"}, {"ﬅ", "ST"}, {"ﬆ", "ST"},
+                                          {"ŉ", "ʼN"},  {"ǰ", "J̌"},   {"և", "ԵՒ"}};
 
 Text MapCase(const Text& t, bool upper) {
   Text out;
@@ -67,8 +72,11 @@ Text MapCase(const Text& t, bool upper) {
       out.bytes += static_cast<char>(changes ? c ^ 0x20 : c);
       out.user += t.user[i];
     } else {
-      const auto* expansion = upper ? std::find_if(std::begin(kUpperExpansions), std::end(kUpperExpansions), [&](const Expansion& e) { return e.from == character; }) : std::end(kUpperExpansions);
-      out += Text(expansion != std::end(kUpperExpansions) ? std::string(expansion->to) : ForceCase(character, upper), user);
+      const auto* expansion = upper ? std::find_if(std::begin(kUpperExpansions), std::end(kUpperExpansions),
+                                                   [&](const Expansion& e) { return e.from == character; })
+                                    : std::end(kUpperExpansions);
+      out += Text(expansion != std::end(kUpperExpansions) ? std::string(expansion->to) : ForceCase(character, upper),
+                  user);
     }
     i += n;
   }
@@ -97,10 +105,14 @@ uint32_t CodePoint(std::string_view c) {
   const auto low = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(c[i]) & 0x3F); };
   const uint32_t lead = static_cast<unsigned char>(c[0]);
   switch (c.size()) {
-    case 2: return ((lead & 0x1F) << 6) | low(1);
-    case 3: return ((lead & 0x0F) << 12) | (low(1) << 6) | low(2);
-    case 4: return ((lead & 0x07) << 18) | (low(1) << 12) | (low(2) << 6) | low(3);
-    default: return lead;
+    case 2:
+      return ((lead & 0x1F) << 6) | low(1);
+    case 3:
+      return ((lead & 0x0F) << 12) | (low(1) << 6) | low(2);
+    case 4:
+      return ((lead & 0x07) << 18) | (low(1) << 12) | (low(2) << 6) | low(3);
+    default:
+      return lead;
   }
 }
 
@@ -122,13 +134,14 @@ void AppendUtf8(uint32_t code, std::string* out) {
 
 bool Is(CharacterClass c, std::string_view character) {
   const std::unique_ptr<pcre2_match_data, FreeMatch> data(pcre2_match_data_create(1, nullptr));
-  return pcre2_match(Compiled(c), reinterpret_cast<PCRE2_SPTR>(character.data()), character.size(), 0, 0, data.get(), nullptr) > 0;
+  return pcre2_match(Compiled(c), reinterpret_cast<PCRE2_SPTR>(character.data()), character.size(), 0, 0, data.get(),
+                     nullptr) > 0;
 }
 
 bool IsSpace(std::string_view character) {
   const uint32_t c = CodePoint(character);
-  return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-         c == 0x205F || c == 0x3000;
+  return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 bool IsLineEnd(std::string_view character) {

@@ -11,7 +11,9 @@ namespace {
 constexpr size_t kCompareWork = 8;
 
 bool SameSequenceType(const Value& a, const Value& b) {
-  const auto type = [](const Value& v) { return v.is_sequence(SequenceKind::kGroup) ? SequenceKind::kTuple : v.sequence().kind; };
+  const auto type = [](const Value& v) {
+    return v.is_sequence(SequenceKind::kGroup) ? SequenceKind::kTuple : v.sequence().kind;
+  };
   return type(a) == type(b);
 }
 
@@ -36,7 +38,8 @@ bool Equal(Runtime& runtime, const Value& a, const Value& b) {
   if (a.is_undefined() || b.is_undefined()) return a.is_undefined() && b.is_undefined();
   if (a.is_sequence() && b.is_sequence() && SameSequenceType(a, b) && !a.is_sequence(SequenceKind::kGenerator)) {
     const List &x = a.list(), &y = b.list();
-    return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), [&](const Value& p, const Value& q) { return Equal(runtime, p, q); });
+    return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(),
+                                              [&](const Value& p, const Value& q) { return Equal(runtime, p, q); });
   }
   if (a.is_dict() && b.is_dict()) return EqualDicts(runtime, a, b);
   return a.identity() != nullptr && a.identity() == b.identity();
@@ -48,7 +51,8 @@ int Compare(Runtime& runtime, const Value& a, const Value& b) {
   if (b.is_undefined()) FailUndefined(b);
   if (a.is_int() && b.is_int()) return a.integer() < b.integer() ? -1 : a.integer() > b.integer();
   if (a.is_number() && b.is_number()) return a.number() < b.number() ? -1 : a.number() > b.number();
-  if (a.is_text() && b.is_text()) return std::clamp(a.bytes().compare(b.bytes()), -1, 1);  // the order of UTF-8 is that of code points
+  if (a.is_text() && b.is_text())
+    return std::clamp(a.bytes().compare(b.bytes()), -1, 1);  // the order of UTF-8 is that of code points
   if (a.is_sequence() && b.is_sequence() && SameSequenceType(a, b)) {
     const List &x = a.list(), &y = b.list();
     for (size_t i = 0; i < std::min(x.size(), y.size()); ++i)

@@ -9,8 +9,12 @@ namespace tokenworks::text::jinja {
 namespace {
 
 Value DictMethod(const Value& v, const std::string& name) {
-  if (name == "items") return Function([v](Runtime& r, const Arguments&) -> Value { return Value(Items(r, v), SequenceKind::kView, "dict_items"); });
-  if (name == "keys") return Function([v](Runtime& r, const Arguments&) -> Value { return Value(Iterate(r, v), SequenceKind::kView, "dict_keys"); });
+  if (name == "items")
+    return Function(
+        [v](Runtime& r, const Arguments&) -> Value { return Value(Items(r, v), SequenceKind::kView, "dict_items"); });
+  if (name == "keys")
+    return Function(
+        [v](Runtime& r, const Arguments&) -> Value { return Value(Iterate(r, v), SequenceKind::kView, "dict_keys"); });
   if (name == "values")
     return Function([v](Runtime& r, const Arguments&) -> Value {
       List out;
@@ -37,7 +41,8 @@ Value ListMethod(const Value& v, const std::string& name) {
   if (name == "count")
     return Function([v](Runtime& r, const Arguments& a) -> Value {
       const Value& item = a.Need(0, "value");
-      return static_cast<int64_t>(std::count_if(v.list().begin(), v.list().end(), [&](const Value& e) { return Equal(r, e, item); }));
+      return static_cast<int64_t>(
+          std::count_if(v.list().begin(), v.list().end(), [&](const Value& e) { return Equal(r, e, item); }));
     });
   if (name == "index")
     return Function([v](Runtime& r, const Arguments& a) -> Value {
@@ -62,11 +67,13 @@ bool IsOneOf(const std::string& name, std::initializer_list<const char*> names) 
 bool IsUnsafeMethod(const Value& v, const std::string& name) {
   if (name.starts_with("__")) return !v.is_mapping() || v.is_dict();
   if (v.is_dict()) return IsOneOf(name, {"clear", "pop", "popitem", "setdefault", "update", "fromkeys"});
-  return v.is_sequence(SequenceKind::kList) && IsOneOf(name, {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"});
+  return v.is_sequence(SequenceKind::kList) &&
+         IsOneOf(name, {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"});
 }
 
 Value Method(const Value& v, const std::string& name) {
-  if (IsUnsafeMethod(v, name)) return Undefined("access to attribute '" + name + "' of '" + TypeName(v) + "' object is unsafe");
+  if (IsUnsafeMethod(v, name))
+    return Undefined("access to attribute '" + name + "' of '" + TypeName(v) + "' object is unsafe");
   if (v.is_text()) return TextMethod(v, name);
   if (v.is_dict()) return DictMethod(v, name);
   if (v.is_mapping()) {
@@ -76,7 +83,8 @@ Value Method(const Value& v, const std::string& name) {
   if (v.is_sequence(SequenceKind::kGroup) && name == "grouper") return v.list()[0];
   if (v.is_sequence(SequenceKind::kGroup) && name == "list") return v.list()[1];
   if (v.is_sequence(SequenceKind::kGenerator) || v.is_sequence(SequenceKind::kView)) return Value();
-  if (v.is_function() && IsOneOf(name, {"name", "arguments", "catch_kwargs", "catch_varargs", "caller", "fromkeys"})) throw UnsupportedFeature("the attribute '" + name + "' of a function");
+  if (v.is_function() && IsOneOf(name, {"name", "arguments", "catch_kwargs", "catch_varargs", "caller", "fromkeys"}))
+    throw UnsupportedFeature("the attribute '" + name + "' of a function");
   return v.is_sequence() ? ListMethod(v, name) : Value();
 }
 

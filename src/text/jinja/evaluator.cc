@@ -8,7 +8,8 @@
 
 namespace tokenworks::text::jinja {
 
-Interpreter::Interpreter(const Context& context, const std::tm& now) : runtime_(now), scope_(std::make_shared<Scope>()) {
+Interpreter::Interpreter(const Context& context, const std::tm& now)
+    : runtime_(now), scope_(std::make_shared<Scope>()) {
   for (const auto& [key, value] : context) scope_->variables[key] = value;
 }
 
@@ -40,14 +41,22 @@ Text Interpreter::Rendered(const Body& body) {
 
 Interpreter::Flow Interpreter::Statement(const Node& node, Text* out) {
   switch (node.kind) {
-    case NodeKind::kData: Append(node.constant.text(), out); break;
-    case NodeKind::kPrint: Append(ToText(runtime_, Eval(*node.children[0])), out); break;
+    case NodeKind::kData:
+      Append(node.constant.text(), out);
+      break;
+    case NodeKind::kPrint:
+      Append(ToText(runtime_, Eval(*node.children[0])), out);
+      break;
     case NodeKind::kIf:
       for (size_t i = 0; i < node.arms.size(); ++i)
         if (Eval(*node.children[i]).truthy()) return Run(node.arms[i], out);
       return Run(node.otherwise, out);
-    case NodeKind::kFor: For(node, Eval(*node.children[1]), 1, out); break;
-    case NodeKind::kSet: Assign(*node.children[0], Eval(*node.children[1])); break;
+    case NodeKind::kFor:
+      For(node, Eval(*node.children[1]), 1, out);
+      break;
+    case NodeKind::kSet:
+      Assign(*node.children[0], Eval(*node.children[1]));
+      break;
     case NodeKind::kSetBlock: {
       const Value text(Rendered(node.body));
       Assign(*node.children[0], node.children[1]->kind == NodeKind::kFilter ? Filter(*node.children[1], &text) : text);
@@ -58,7 +67,9 @@ Interpreter::Flow Interpreter::Statement(const Node& node, Text* out) {
       scope_->variables[node.name] = std::move(macro);
       break;
     }
-    case NodeKind::kCallBlock: CallBlock(node, out); break;
+    case NodeKind::kCallBlock:
+      CallBlock(node, out);
+      break;
     case NodeKind::kFilterBlock: {
       const Value text(Rendered(node.body));
       Append(ToText(runtime_, Filter(*node.children[0], &text)), out);
@@ -69,10 +80,15 @@ Interpreter::Flow Interpreter::Statement(const Node& node, Text* out) {
       Run(node.body, out);
       break;
     }
-    case NodeKind::kWith: With(node, out); break;
-    case NodeKind::kBreak: return Flow::kBreak;
-    case NodeKind::kContinue: return Flow::kContinue;
-    default: throw TemplateError("line " + std::to_string(node.line) + ": not a statement");
+    case NodeKind::kWith:
+      With(node, out);
+      break;
+    case NodeKind::kBreak:
+      return Flow::kBreak;
+    case NodeKind::kContinue:
+      return Flow::kContinue;
+    default:
+      throw TemplateError("line " + std::to_string(node.line) + ": not a statement");
   }
   return Flow::kNormal;
 }
@@ -93,14 +109,19 @@ void Interpreter::Assign(const Node& target, const Value& value) {
   }
   if (target.kind == NodeKind::kAttribute) {
     const Value ns = Eval(*target.children[0]);
-    if (!ns.is_mapping() || ns.mapping().kind != MappingKind::kNamespace) throw TemplateError("line " + std::to_string(target.line) + ": an attribute of what is no namespace cannot be set");
-    if (target.name.starts_with('_')) throw TemplateError("a namespace cannot hold '" + target.name + "': names with an underscore in front are kept from templates");
+    if (!ns.is_mapping() || ns.mapping().kind != MappingKind::kNamespace)
+      throw TemplateError("line " + std::to_string(target.line) +
+                          ": an attribute of what is no namespace cannot be set");
+    if (target.name.starts_with('_'))
+      throw TemplateError("a namespace cannot hold '" + target.name +
+                          "': names with an underscore in front are kept from templates");
     runtime_.Work(ns.dict().size());
     return ns.Set(Text(target.name), value);
   }
   const List items = Iterate(runtime_, value);
   if (items.size() != target.children.size() || value.is_undefined())
-    throw TemplateError("line " + std::to_string(target.line) + ": cannot unpack " + std::to_string(items.size()) + " values into " + std::to_string(target.children.size()) + " names");
+    throw TemplateError("line " + std::to_string(target.line) + ": cannot unpack " + std::to_string(items.size()) +
+                        " values into " + std::to_string(target.children.size()) + " names");
   for (size_t i = 0; i < items.size(); ++i) Assign(*target.children[i], items[i]);
 }
 

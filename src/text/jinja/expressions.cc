@@ -12,12 +12,18 @@ namespace tokenworks::text::jinja {
 Value Interpreter::Eval(const Node& node) {
   const Recursion recursion(*this, node);
   switch (node.kind) {
-    case NodeKind::kConstant: return node.constant;
-    case NodeKind::kName: return Lookup(node.name);
-    case NodeKind::kList: return Value(EvalAll(node.children));
-    case NodeKind::kTuple: return Tuple(EvalAll(node.children));
-    case NodeKind::kDict: return Dictionary(node);
-    case NodeKind::kAttribute: return Attribute(runtime_, Eval(*node.children[0]), node.name);
+    case NodeKind::kConstant:
+      return node.constant;
+    case NodeKind::kName:
+      return Lookup(node.name);
+    case NodeKind::kList:
+      return Value(EvalAll(node.children));
+    case NodeKind::kTuple:
+      return Tuple(EvalAll(node.children));
+    case NodeKind::kDict:
+      return Dictionary(node);
+    case NodeKind::kAttribute:
+      return Attribute(runtime_, Eval(*node.children[0]), node.name);
     case NodeKind::kIndex: {
       const Value v = Eval(*node.children[0]);
       return Subscript(runtime_, v, Eval(*node.children[1]));
@@ -26,8 +32,10 @@ Value Interpreter::Eval(const Node& node) {
       const Value v = Eval(*node.children[0]), start = EvalIfAny(node.children[1]), stop = EvalIfAny(node.children[2]);
       return Slice(runtime_, v, start, stop, EvalIfAny(node.children[3]));
     }
-    case NodeKind::kCall: return Call(node, nullptr);
-    case NodeKind::kFilter: return Filter(node, nullptr);
+    case NodeKind::kCall:
+      return Call(node, nullptr);
+    case NodeKind::kFilter:
+      return Filter(node, nullptr);
     case NodeKind::kTest: {
       const Value v = Eval(*node.children[0]);
       return ApplyTest(runtime_, node.name, v, CallArguments(node)) != node.negated;
@@ -36,12 +44,17 @@ Value Interpreter::Eval(const Node& node) {
       const Value v = Eval(*node.children[0]);
       return node.name == "not" ? Value(!v.truthy()) : SignOperator(node.name, v);
     }
-    case NodeKind::kBinary: return Binary(node);
-    case NodeKind::kCompare: return Comparison(node);
+    case NodeKind::kBinary:
+      return Binary(node);
+    case NodeKind::kCompare:
+      return Comparison(node);
     case NodeKind::kConditional:
       if (Eval(*node.children[0]).truthy()) return Eval(*node.children[1]);
-      return node.children[2] ? Eval(*node.children[2]) : Value(Undefined("line " + std::to_string(node.line) + ": an inline if is false and has no else"));
-    default: throw TemplateError("line " + std::to_string(node.line) + ": not an expression");
+      return node.children[2]
+                 ? Eval(*node.children[2])
+                 : Value(Undefined("line " + std::to_string(node.line) + ": an inline if is false and has no else"));
+    default:
+      throw TemplateError("line " + std::to_string(node.line) + ": not an expression");
   }
 }
 
@@ -85,7 +98,9 @@ Value Interpreter::Call(const Node& node, const Value* caller) {
 // `input` stands for the constant at the start of the filters of a block.
 Value Interpreter::Filter(const Node& node, const Value* input) {
   const Node& operand = *node.children[0];
-  const Value v = input == nullptr ? Eval(operand) : operand.kind == NodeKind::kFilter ? Filter(operand, input) : *input;
+  const Value v = input == nullptr                    ? Eval(operand)
+                  : operand.kind == NodeKind::kFilter ? Filter(operand, input)
+                                                      : *input;
   return ApplyFilter(runtime_, node.name, v, CallArguments(node));
 }
 

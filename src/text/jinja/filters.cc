@@ -17,7 +17,8 @@ const std::map<std::string_view, FilterFunction>& Filters() {
   return kFilters;
 }
 
-constexpr std::string_view kUnsupported[] = {"filesizeformat", "forceescape", "pprint", "random", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr"};
+constexpr std::string_view kUnsupported[] = {"filesizeformat", "forceescape", "pprint",   "random", "striptags",
+                                             "urlencode",      "urlize",      "wordwrap", "xmlattr"};
 
 }  // namespace
 

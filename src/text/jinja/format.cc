@@ -33,11 +33,14 @@ int Digits(const std::string& s, size_t* at) {
 std::string Number(const Spec& spec, const Value& v) {
   const std::string flags = std::string(spec.sign ? std::string(1, spec.sign) : "") + (spec.alternate ? "#" : "");
   if (std::string_view("eEfFgG").find(spec.type) != std::string_view::npos && spec.type)
-    return fmt::sprintf("%" + flags + "." + std::to_string(spec.precision < 0 ? 6 : spec.precision) + std::string(1, spec.type), v.number());
+    return fmt::sprintf(
+        "%" + flags + "." + std::to_string(spec.precision < 0 ? 6 : spec.precision) + std::string(1, spec.type),
+        v.number());
   const int64_t i = v.is_float() ? static_cast<int64_t>(v.number()) : v.integer();
   const char type = spec.type == 'd' || spec.type == 'i' || spec.type == 'u' || spec.type == 0 ? 'd' : spec.type;
   if (type == 'd') return fmt::sprintf("%" + flags + "d", i);
-  const std::string digits = fmt::sprintf(std::string("%") + (spec.alternate ? "#" : "") + type, static_cast<uint64_t>(i < 0 ? -i : i));
+  const std::string digits =
+      fmt::sprintf(std::string("%") + (spec.alternate ? "#" : "") + type, static_cast<uint64_t>(i < 0 ? -i : i));
   return (i < 0 ? "-" : spec.sign ? std::string(1, spec.sign) : "") + digits;
 }
 
@@ -54,11 +57,14 @@ Text Padded(Runtime& runtime, const Spec& spec, const Text& t, char default_alig
   return Pad(runtime, t, missing, 0, spec.fill);
 }
 
-Text Cut(const Spec& spec, const Text& t) { return spec.precision < 0 ? t : t.Slice(0, CharacterOffset(t.bytes, spec.precision)); }
+Text Cut(const Spec& spec, const Text& t) {
+  return spec.precision < 0 ? t : t.Slice(0, CharacterOffset(t.bytes, spec.precision));
+}
 
 class Percent {
  public:
-  Percent(Runtime& runtime, const Text& format, const Value& values) : runtime_(runtime), format_(format), values_(values), out_(runtime) {}
+  Percent(Runtime& runtime, const Text& format, const Value& values)
+      : runtime_(runtime), format_(format), values_(values), out_(runtime) {}
 
   Text Run() {
     const std::string& f = format_.bytes;
@@ -87,10 +93,14 @@ class Percent {
       *at = close + 1;
     }
     for (; *at < f.size() && std::string_view("-+ 0#").find(f[*at]) != std::string_view::npos; ++*at) {
-      if (f[*at] == '-') spec.align = '<';
-      else if (f[*at] == '0') spec.fill = Text("0");
-      else if (f[*at] == '#') spec.alternate = true;
-      else spec.sign = f[*at];
+      if (f[*at] == '-')
+        spec.align = '<';
+      else if (f[*at] == '0')
+        spec.fill = Text("0");
+      else if (f[*at] == '#')
+        spec.alternate = true;
+      else
+        spec.sign = f[*at];
     }
     spec.width = Digits(f, at);
     if (*at < f.size() && f[*at] == '.') spec.precision = Digits(f, &++*at);
@@ -123,10 +133,22 @@ class Percent {
         AppendUtf8(static_cast<uint32_t>(v.integer()), &c);
         return Padded(runtime_, spec, Text(c), '>');
       }
-      case 'd': case 'i': case 'u': case 'e': case 'E': case 'f': case 'F': case 'g': case 'G': case 'x': case 'X': case 'o':
+      case 'd':
+      case 'i':
+      case 'u':
+      case 'e':
+      case 'E':
+      case 'f':
+      case 'F':
+      case 'g':
+      case 'G':
+      case 'x':
+      case 'X':
+      case 'o':
         if (spec.align == '<') spec.fill = Text(" ");
         return Padded(runtime_, spec, Text(Number(spec, v)), spec.fill.bytes == "0" ? '=' : '>');
-      default: throw TemplateError(std::string("an unknown format character '") + spec.type + "'");
+      default:
+        throw TemplateError(std::string("an unknown format character '") + spec.type + "'");
     }
   }
 
@@ -140,7 +162,9 @@ class Percent {
 Spec ParseSpec(const std::string& s) {
   Spec spec;
   size_t at = 0;
-  const auto is_align = [&](size_t i) { return i < s.size() && std::string_view("<>^=").find(s[i]) != std::string_view::npos; };
+  const auto is_align = [&](size_t i) {
+    return i < s.size() && std::string_view("<>^=").find(s[i]) != std::string_view::npos;
+  };
   if (!s.empty() && is_align(CharacterSize(s, 0))) {
     at = CharacterSize(s, 0);
     spec.fill = Text(s.substr(0, at));
@@ -148,8 +172,10 @@ Spec ParseSpec(const std::string& s) {
   } else if (is_align(0)) {
     spec.align = s[at++];
   }
-  if (at < s.size() && (s[at] == '+' || s[at] == ' ')) spec.sign = s[at++];
-  else if (at < s.size() && s[at] == '-') ++at;
+  if (at < s.size() && (s[at] == '+' || s[at] == ' '))
+    spec.sign = s[at++];
+  else if (at < s.size() && s[at] == '-')
+    ++at;
   if (at < s.size() && s[at] == '0') {
     ++at;
     if (!spec.align) spec.align = '=', spec.fill = Text("0");
@@ -157,7 +183,8 @@ Spec ParseSpec(const std::string& s) {
   spec.width = Digits(s, &at);
   if (at < s.size() && s[at] == '.') spec.precision = Digits(s, &++at);
   if (at < s.size()) spec.type = s[at++];
-  if (at != s.size() || (spec.type && std::string_view("sdeEfFgGxXo").find(spec.type) == std::string_view::npos)) throw UnsupportedFeature("the format '" + s + "'");
+  if (at != s.size() || (spec.type && std::string_view("sdeEfFgGxXo").find(spec.type) == std::string_view::npos))
+    throw UnsupportedFeature("the format '" + s + "'");
   return spec;
 }
 
@@ -175,7 +202,9 @@ Text Formatted(Runtime& runtime, const std::string& format, const Value& v) {
 
 }  // namespace
 
-Text PercentFormat(Runtime& runtime, const Text& format, const Value& values) { return Percent(runtime, format, values).Run(); }
+Text PercentFormat(Runtime& runtime, const Text& format, const Value& values) {
+  return Percent(runtime, format, values).Run();
+}
 
 Text BraceFormat(Runtime& runtime, const Text& format, const Arguments& arguments) {
   TextBuilder out(runtime);
@@ -197,7 +226,8 @@ Text BraceFormat(Runtime& runtime, const Text& format, const Arguments& argument
     const std::string field = f.substr(at + 1, close - at - 1);
     const size_t colon = std::min(field.find(':'), field.size());
     const std::string name = field.substr(0, colon);
-    if (name.find_first_of(".[!{") != std::string::npos || field.find('{') != std::string::npos) throw UnsupportedFeature("the format field '" + field + "'");
+    if (name.find_first_of(".[!{") != std::string::npos || field.find('{') != std::string::npos)
+      throw UnsupportedFeature("the format field '" + field + "'");
     const bool number = !name.empty() && name.size() < 6 && name.find_first_not_of("0123456789") == std::string::npos;
     manual |= number;
     if (name.empty() && manual) throw TemplateError("a format mixes numbered and automatic fields");

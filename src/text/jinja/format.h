@@ -9,7 +9,8 @@ namespace tokenworks::text::jinja {
 
 // format % values: a tuple, a mapping for %(name)s, or one value.
 Text PercentFormat(Runtime& runtime, const Text& format, const Value& values);
-// Fields {}, {0}, {name} with fill, alignment, width, precision and type. UnsupportedFeature for attribute and index fields.
+// Fields {}, {0}, {name} with fill, alignment, width, precision and type. UnsupportedFeature for attribute and index
+// fields.
 Text BraceFormat(Runtime& runtime, const Text& format, const Arguments& arguments);
 
 }  // namespace tokenworks::text::jinja

@@ -54,7 +54,9 @@ Value Joiner(Runtime&, const Arguments& a) {
   const Value* separator = a.Get(0, "sep");
   const Value between = separator ? *separator : Value(", ");
   const auto used = std::make_shared<bool>(false);
-  return Function([between, used](Runtime&, const Arguments&) -> Value { return std::exchange(*used, true) ? between : Value(""); });
+  return Function([between, used](Runtime&, const Arguments&) -> Value {
+    return std::exchange(*used, true) ? between : Value("");
+  });
 }
 
 // current, next() and reset().
@@ -84,7 +86,8 @@ Value Global(const std::string& name) {
   if (name == "range") return Function(Range);
   if (name == "strftime_now") return Function(StrftimeNow);
   if (name == "dict") return Function([](Runtime& r, const Arguments& a) -> Value { return Value(Entries(r, a)); });
-  if (name == "namespace") return Function([](Runtime& r, const Arguments& a) -> Value { return r.Namespace(Entries(r, a)); });
+  if (name == "namespace")
+    return Function([](Runtime& r, const Arguments& a) -> Value { return r.Namespace(Entries(r, a)); });
   if (name == "joiner") return Function(Joiner);
   if (name == "cycler") return Function(Cycler);
   if (name == "raise_exception")

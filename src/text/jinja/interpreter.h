@@ -62,7 +62,8 @@ class Interpreter {
   Value Lookup(const std::string& name) const;
 
   void For(const Node& node, const Value& iterable, int depth, Text* out);
-  bool Iteration(const Node& node, const List& items, size_t i, int depth, const std::shared_ptr<List>& changed, Text* out);
+  bool Iteration(const Node& node, const List& items, size_t i, int depth, const std::shared_ptr<List>& changed,
+                 Text* out);
   List Filtered(const Node& node, List items);
 
   Value Macro(const Node& node, bool is_caller);

@@ -46,7 +46,8 @@ int64_t Length(const Value& v) {
 }
 
 std::string RangeLabel(int64_t start, int64_t stop, int64_t step) {
-  return "range(" + std::to_string(start) + ", " + std::to_string(stop) + (step == 1 ? ")" : ", " + std::to_string(step) + ")");
+  return "range(" + std::to_string(start) + ", " + std::to_string(stop) +
+         (step == 1 ? ")" : ", " + std::to_string(step) + ")");
 }
 
 Value Tuple(List items) { return Value(std::move(items), SequenceKind::kTuple); }

@@ -18,7 +18,8 @@ Value Tuple(List items);
 std::string RangeLabel(int64_t start, int64_t stop, int64_t step);
 // What a filter that yields returns.
 Value Generator(List items);
-// value.name or value[name] for the attribute paths of filters: "a.b", "0", 0. `fallback` (may be null) takes the place of what is undefined on the way.
+// value.name or value[name] for the attribute paths of filters: "a.b", "0", 0. `fallback` (may be null) takes the place
+// of what is undefined on the way.
 Value AttributePath(Runtime& runtime, const Value& value, const Value& path, const Value* fallback = nullptr);
 
 }  // namespace tokenworks::text::jinja

@@ -22,7 +22,9 @@ class JsonWriter {
   void Write(const Value& v, int depth) {
     if (depth > kMaxPrintDepth) throw TemplateError("a value nested too deeply for tojson");
     if (v.is_text()) return String(v.text());
-    if (v.is_sequence() && (v.is_sequence(SequenceKind::kList) || v.is_sequence(SequenceKind::kTuple) || v.is_sequence(SequenceKind::kGroup))) return Array(v.list(), depth);
+    if (v.is_sequence() && (v.is_sequence(SequenceKind::kList) || v.is_sequence(SequenceKind::kTuple) ||
+                            v.is_sequence(SequenceKind::kGroup)))
+      return Array(v.list(), depth);
     if (v.is_dict()) return Object(v.dict(), depth);
     if (!v.is_none() && !v.is_number()) throw TemplateError("tojson: '" + TypeName(v) + "' is not JSON");
     out_ += Scalar(v);
@@ -32,7 +34,8 @@ class JsonWriter {
   Text Scalar(const Value& v) {
     if (v.is_none()) return Text("null");
     if (v.is_bool()) return Text(v.truthy() ? "true" : "false");
-    if (v.is_float() && !std::isfinite(v.number())) return Text(std::isnan(v.number()) ? "NaN" : v.number() < 0 ? "-Infinity" : "Infinity");
+    if (v.is_float() && !std::isfinite(v.number()))
+      return Text(std::isnan(v.number()) ? "NaN" : v.number() < 0 ? "-Infinity" : "Infinity");
     return ToText(runtime_, v);
   }
 
@@ -58,7 +61,9 @@ class JsonWriter {
   void Object(const Dict& dict, int depth) {
     if (dict.empty()) return out_.Trusted("{}");
     Dict entries = dict;
-    if (style_.sorted) std::stable_sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) { return Compare(runtime_, a.first, b.first) < 0; });
+    if (style_.sorted)
+      std::stable_sort(entries.begin(), entries.end(),
+                       [&](const auto& a, const auto& b) { return Compare(runtime_, a.first, b.first) < 0; });
     out_.Trusted("{");
     bool first = true;
     for (const auto& [key, e] : entries) {
@@ -88,14 +93,22 @@ class JsonWriter {
   std::string Escape(std::string_view character) const {
     const uint32_t code = CodePoint(character);
     switch (code) {
-      case '"': return "\\\"";
-      case '\\': return "\\\\";
-      case '\n': return "\\n";
-      case '\r': return "\\r";
-      case '\t': return "\\t";
-      case '\b': return "\\b";
-      case '\f': return "\\f";
-      default: break;
+      case '"':
+        return "\\\"";
+      case '\\':
+        return "\\\\";
+      case '\n':
+        return "\\n";
+      case '\r':
+        return "\\r";
+      case '\t':
+        return "\\t";
+      case '\b':
+        return "\\b";
+      case '\f':
+        return "\\f";
+      default:
+        break;
     }
     if (code >= 0x20 && (!style_.ascii || code < 0x7F)) return {};
     if (code < 0x10000) return fmt::format("\\u{:04x}", code);
@@ -111,7 +124,8 @@ Value FromJsonAt(const nlohmann::ordered_json& j, int depth) {
   if (depth > kMaxInputDepth) throw TemplateError("messages nested too deeply");
   if (j.is_null()) return None{};
   if (j.is_boolean()) return j.get<bool>();
-  if (j.is_number_unsigned() && j.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) throw TemplateError("an integer beyond 64 bits");
+  if (j.is_number_unsigned() && j.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX))
+    throw TemplateError("an integer beyond 64 bits");
   if (j.is_number_integer()) return j.get<int64_t>();
   if (j.is_number()) return j.get<double>();
   if (j.is_string()) return Text(j.get_ref<const std::string&>(), true);

@@ -40,7 +40,9 @@ class Lexer {
   }
 
  private:
-  [[noreturn]] void Fail(const std::string& what) const { throw TemplateError("line " + std::to_string(line_) + ": " + what); }
+  [[noreturn]] void Fail(const std::string& what) const {
+    throw TemplateError("line " + std::to_string(line_) + ": " + what);
+  }
   bool At(std::string_view x) const { return s_.compare(at_, x.size(), x) == 0; }
   void Advance(size_t n) {
     line_ += static_cast<int>(std::count(s_.begin() + at_, s_.begin() + std::min(at_ + n, s_.size()), '\n'));
@@ -93,7 +95,8 @@ class Lexer {
     while (true) {
       while (at_ < s_.size() && std::isspace(static_cast<unsigned char>(s_[at_]))) Advance(1);
       if (at_ >= s_.size()) Fail("a tag is not closed");
-      if (depth == 0 && (At(close) || ((s_[at_] == '-' || s_[at_] == '+') && s_.compare(at_ + 1, 2, close) == 0))) break;
+      if (depth == 0 && (At(close) || ((s_[at_] == '-' || s_[at_] == '+') && s_.compare(at_ + 1, 2, close) == 0)))
+        break;
       Lexeme(&depth);
     }
     const char sign = s_[at_] == '-' || s_[at_] == '+' ? s_[at_] : 0;
@@ -102,7 +105,9 @@ class Lexer {
     Add(kind == '{' ? TokenKind::kPrintEnd : TokenKind::kBlockEnd, "");
     strip_next_ = sign == '-';
     trim_newline_ = kind == '%' && sign != '+';
-    if (kind == '%' && sign != '+' && tokens_.size() == first + 2 && tokens_[first].kind == TokenKind::kName && tokens_[first].text == "raw") Raw(first);
+    if (kind == '%' && sign != '+' && tokens_.size() == first + 2 && tokens_[first].kind == TokenKind::kName &&
+        tokens_[first].text == "raw")
+      Raw(first);
   }
 
   void Comment() {
@@ -138,7 +143,9 @@ class Lexer {
     const auto letter = [](unsigned char x) { return std::isalpha(x) || x == '_' || x >= 0x80; };
     if (letter(static_cast<unsigned char>(c))) {
       size_t n = 1;
-      while (at_ + n < s_.size() && (letter(static_cast<unsigned char>(s_[at_ + n])) || std::isdigit(static_cast<unsigned char>(s_[at_ + n])))) ++n;
+      while (at_ + n < s_.size() &&
+             (letter(static_cast<unsigned char>(s_[at_ + n])) || std::isdigit(static_cast<unsigned char>(s_[at_ + n]))))
+        ++n;
       Add(TokenKind::kName, std::string(s_.substr(at_, n)));
       return Advance(n);
     }
@@ -149,7 +156,8 @@ class Lexer {
         Add(TokenKind::kOperator, op);
         return Advance(2);
       }
-    if (std::string_view("+-*/%~()[]{}.,:|=<>").find(c) == std::string_view::npos) Fail(std::string("unexpected character '") + c + "'");
+    if (std::string_view("+-*/%~()[]{}.,:|=<>").find(c) == std::string_view::npos)
+      Fail(std::string("unexpected character '") + c + "'");
     if (c == '(' || c == '[' || c == '{') ++*depth;
     if ((c == ')' || c == ']' || c == '}') && --*depth < 0) Fail(std::string("unexpected '") + c + "'");
     Add(TokenKind::kOperator, std::string(1, c));
@@ -157,7 +165,10 @@ class Lexer {
   }
 
   size_t Digits(size_t at, bool (*is_digit)(int)) const {
-    while (at < s_.size() && (is_digit(static_cast<unsigned char>(s_[at])) || (s_[at] == '_' && at + 1 < s_.size() && is_digit(static_cast<unsigned char>(s_[at + 1]))))) ++at;
+    while (at < s_.size() &&
+           (is_digit(static_cast<unsigned char>(s_[at])) ||
+            (s_[at] == '_' && at + 1 < s_.size() && is_digit(static_cast<unsigned char>(s_[at + 1])))))
+      ++at;
     return at;
   }
 
@@ -200,8 +211,10 @@ class Lexer {
     std::string out;
     size_t i = at_ + 1;
     while (i < s_.size() && s_[i] != quote) {
-      if (s_[i] == '\\' && i + 1 < s_.size()) i = Escape(i + 1, &out);
-      else out += s_[i++];
+      if (s_[i] == '\\' && i + 1 < s_.size())
+        i = Escape(i + 1, &out);
+      else
+        out += s_[i++];
     }
     if (i >= s_.size()) Fail("a string is not closed");
     Add(TokenKind::kString, std::move(out));
@@ -217,7 +230,8 @@ class Lexer {
     if (e == 'N') throw UnsupportedFeature("a \\N escape");
     if (e >= '0' && e <= '7') {
       uint32_t code = static_cast<uint32_t>(e - '0');
-      for (int n = 1; n < 3 && i < s_.size() && s_[i] >= '0' && s_[i] <= '7'; ++n) code = code * 8 + static_cast<uint32_t>(s_[i++] - '0');
+      for (int n = 1; n < 3 && i < s_.size() && s_[i] >= '0' && s_[i] <= '7'; ++n)
+        code = code * 8 + static_cast<uint32_t>(s_[i++] - '0');
       AppendUtf8(code, out);
       return i;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Template source to tokens, with white-space control applied (trim_blocks and lstrip_blocks on, as transformers sets them).
+// Template source to tokens, with white-space control applied (trim_blocks and lstrip_blocks on, as transformers sets
+// them).
 #pragma once
 
 #include <string>
@@ -8,7 +9,19 @@
 
 namespace tokenworks::text::jinja {
 
-enum class TokenKind { kData, kBlockBegin, kBlockEnd, kPrintBegin, kPrintEnd, kName, kString, kInteger, kFloat, kOperator, kEnd };
+enum class TokenKind {
+  kData,
+  kBlockBegin,
+  kBlockEnd,
+  kPrintBegin,
+  kPrintEnd,
+  kName,
+  kString,
+  kInteger,
+  kFloat,
+  kOperator,
+  kEnd
+};
 
 struct Token {
   TokenKind kind;

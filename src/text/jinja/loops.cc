@@ -27,7 +27,8 @@ void Interpreter::For(const Node& node, const Value& iterable, int depth, Text* 
 }
 
 // False after a break.
-bool Interpreter::Iteration(const Node& node, const List& items, size_t at, int depth, const std::shared_ptr<List>& changed, Text* out) {
+bool Interpreter::Iteration(const Node& node, const List& items, size_t at, int depth,
+                            const std::shared_ptr<List>& changed, Text* out) {
   const Recursion recursion(*this, node);
   runtime_.Work(kElementWork * 16);
   const Entered scope(*this, scope_);
@@ -41,12 +42,23 @@ bool Interpreter::Iteration(const Node& node, const List& items, size_t at, int 
     *changed = {Value(a.positional)};
     return true;
   };
-  const Value loop(Dict{{"index", i + 1}, {"index0", i}, {"revindex", n - i}, {"revindex0", n - i - 1}, {"first", i == 0}, {"last", i == n - 1}, {"length", n}, {"depth", depth}, {"depth0", depth - 1},
+  const Value loop(Dict{{"index", i + 1},
+                        {"index0", i},
+                        {"revindex", n - i},
+                        {"revindex0", n - i - 1},
+                        {"first", i == 0},
+                        {"last", i == n - 1},
+                        {"length", n},
+                        {"depth", depth},
+                        {"depth0", depth - 1},
                         {"previtem", i > 0 ? items[at - 1] : Value(Undefined("there is no previous item"))},
-                        {"nextitem", i + 1 < n ? items[at + 1] : Value(Undefined("there is no next item"))}, {"cycle", cycle}, {"changed", changes}},
+                        {"nextitem", i + 1 < n ? items[at + 1] : Value(Undefined("there is no next item"))},
+                        {"cycle", cycle},
+                        {"changed", changes}},
                    MappingKind::kLoop);
   if (node.recursive) {
-    loop.mapping().call = [this, &node, depth, outside = std::weak_ptr<Scope>(scope_->parent)](Runtime&, const Arguments& a) -> Value {
+    loop.mapping().call = [this, &node, depth, outside = std::weak_ptr<Scope>(scope_->parent)](
+                              Runtime&, const Arguments& a) -> Value {
       Text text;
       const ScopePtr parent = outside.lock();
       if (!parent) throw TemplateError("a loop is called after its end");

@@ -18,27 +18,31 @@ void Interpreter::Capture() {
 // A macro sees the variables around its definition, as they are when it is called.
 Value Interpreter::Macro(const Node& node, bool is_caller) {
   Capture();
-  return Function([this, &node, is_caller, outside = std::weak_ptr<Scope>(scope_)](Runtime&, const Arguments& arguments) -> Value {
-    const ScopePtr parent = outside.lock();
-    if (!parent) throw TemplateError("a macro is called after its scope ended");
-    const Recursion recursion(*this, node);
-    const Entered scope(*this, parent);
-    BindParameters(node, arguments, is_caller);
-    Text text;
-    Run(node.body, &text);
-    return text;
-  });
+  return Function(
+      [this, &node, is_caller, outside = std::weak_ptr<Scope>(scope_)](Runtime&, const Arguments& arguments) -> Value {
+        const ScopePtr parent = outside.lock();
+        if (!parent) throw TemplateError("a macro is called after its scope ended");
+        const Recursion recursion(*this, node);
+        const Entered scope(*this, parent);
+        BindParameters(node, arguments, is_caller);
+        Text text;
+        Run(node.body, &text);
+        return text;
+      });
 }
 
 void Interpreter::BindParameters(const Node& node, const Arguments& arguments, bool is_caller) {
   const std::string name = is_caller ? "caller" : node.name;
   if (arguments.positional.size() > node.named.size() && !node.uses_varargs)
-    throw TemplateError("macro '" + name + "' takes not more than " + std::to_string(node.named.size()) + " argument(s)");
+    throw TemplateError("macro '" + name + "' takes not more than " + std::to_string(node.named.size()) +
+                        " argument(s)");
   auto& variables = scope_->variables;
   for (size_t i = 0; i < node.named.size(); ++i) {
     const auto& [parameter, fallback] = node.named[i];
     const Value* given = arguments.Get(i, parameter);
-    Value value = given ? *given : fallback ? Eval(*fallback) : Value(Undefined("parameter '" + parameter + "' was not provided"));
+    Value value = given      ? *given
+                  : fallback ? Eval(*fallback)
+                             : Value(Undefined("parameter '" + parameter + "' was not provided"));
     variables[parameter] = std::move(value);
   }
   Dict rest;
@@ -48,7 +52,8 @@ void Interpreter::BindParameters(const Node& node, const Arguments& arguments, b
       caller_given = true;
       if (!node.uses_caller) throw TemplateError("macro '" + name + "' does not use the block that it is called with");
       variables["caller"] = value;
-    } else if (std::none_of(node.named.begin(), node.named.end(), [&wanted = key](const auto& p) { return p.first == wanted; })) {
+    } else if (std::none_of(node.named.begin(), node.named.end(),
+                            [&wanted = key](const auto& p) { return p.first == wanted; })) {
       if (!node.uses_kwargs) throw TemplateError("macro '" + name + "' takes no keyword argument '" + key + "'");
       rest.emplace_back(Text(key), value);
     }
@@ -57,7 +62,8 @@ void Interpreter::BindParameters(const Node& node, const Arguments& arguments, b
   if (node.uses_kwargs) variables["kwargs"] = Value(std::move(rest));
   if (!node.uses_varargs) return;
   const size_t taken = std::min(node.named.size(), arguments.positional.size());
-  variables["varargs"] = Tuple(List(arguments.positional.begin() + static_cast<std::ptrdiff_t>(taken), arguments.positional.end()));
+  variables["varargs"] =
+      Tuple(List(arguments.positional.begin() + static_cast<std::ptrdiff_t>(taken), arguments.positional.end()));
 }
 
 void Interpreter::CallBlock(const Node& node, Text* out) {

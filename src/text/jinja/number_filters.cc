@@ -6,8 +6,8 @@
 #include <cmath>
 #include <optional>
 
-#include "text/jinja/compare.h"
 #include "text/jinja/characters.h"
+#include "text/jinja/compare.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/iterate.h"
 #include "text/jinja/operators.h"
@@ -20,7 +20,9 @@ namespace {
 std::string Digits(const Text& t) {
   std::string s = Strip(t, nullptr, Side::kBoth).bytes, out;
   for (size_t i = 0; i < s.size(); ++i)
-    if (s[i] != '_' || i == 0 || i + 1 == s.size() || !std::isalnum(static_cast<unsigned char>(s[i - 1])) || !std::isalnum(static_cast<unsigned char>(s[i + 1]))) out += s[i];
+    if (s[i] != '_' || i == 0 || i + 1 == s.size() || !std::isalnum(static_cast<unsigned char>(s[i - 1])) ||
+        !std::isalnum(static_cast<unsigned char>(s[i + 1])))
+      out += s[i];
   for (const char c : out)
     if (static_cast<unsigned char>(c) >= 0x80) throw UnsupportedFeature("a number in other digits than 0-9");
   return out;
@@ -36,7 +38,9 @@ std::optional<double> ReadFloat(const std::string& s) {
 std::optional<int64_t> ReadInteger(std::string s, int base) {
   const bool negative = !s.empty() && s[0] == '-';
   if (!s.empty() && (s[0] == '-' || s[0] == '+')) s.erase(0, 1);
-  if (s.size() > 1 && s[0] == '0' && ((base == 16 && (s[1] | 32) == 'x') || (base == 8 && (s[1] | 32) == 'o') || (base == 2 && (s[1] | 32) == 'b'))) s.erase(0, 2);
+  if (s.size() > 1 && s[0] == '0' &&
+      ((base == 16 && (s[1] | 32) == 'x') || (base == 8 && (s[1] | 32) == 'o') || (base == 2 && (s[1] | 32) == 'b')))
+    s.erase(0, 2);
   if (s.empty() || !std::isalnum(static_cast<unsigned char>(s[0]))) return std::nullopt;
   if (negative) s.insert(0, "-");
   int64_t i = 0;
@@ -85,7 +89,8 @@ Value Round(Runtime&, const Value& v, const Arguments& a) {
   if (how == "floor") return std::floor(v.number() * scale) / scale;
   if (how != "common") throw TemplateError("round: the method is common, ceil or floor");
   if (!v.is_float() && precision >= 0) return v.integer();
-  if (precision >= 0) return std::strtod(fmt::sprintf("%." + std::to_string(precision) + "f", v.number()).c_str(), nullptr);
+  if (precision >= 0)
+    return std::strtod(fmt::sprintf("%." + std::to_string(precision) + "f", v.number()).c_str(), nullptr);
   const double rounded = std::nearbyint(v.number() * scale) / scale;
   return v.is_float() ? Value(rounded) : Value(static_cast<int64_t>(rounded));
 }
@@ -100,7 +105,9 @@ Value Sum(Runtime& r, const Value& v, const Arguments& a) {
   const Value* start = a.Get(1, "start");
   Value total = start ? *start : Value(0);
   if (total.is_text()) throw TemplateError("sum cannot join strings");
-  for (const Value& item : Iterate(r, v)) total = BinaryOperator(r, "+", total, attribute && !attribute->is_none() ? AttributePath(r, item, *attribute) : item);
+  for (const Value& item : Iterate(r, v))
+    total =
+        BinaryOperator(r, "+", total, attribute && !attribute->is_none() ? AttributePath(r, item, *attribute) : item);
   return total;
 }
 

@@ -41,12 +41,14 @@ Value Power(const Value& a, const Value& b) {
   if (a.is_float() || b.is_float() || b.integer() < 0) {
     if (a.number() == 0 && b.number() < 0) throw TemplateError("zero to a negative power");
     const double p = std::pow(a.number(), b.number());
-    if (std::isnan(p) && !std::isnan(a.number()) && !std::isnan(b.number())) throw UnsupportedFeature("complex numbers");
+    if (std::isnan(p) && !std::isnan(a.number()) && !std::isnan(b.number()))
+      throw UnsupportedFeature("complex numbers");
     return p;
   }
   int64_t result = 1;
   const int64_t base = a.integer();
-  if (base == 0 || base == 1 || base == -1) return b.integer() == 0 ? 1 : base == -1 ? (b.integer() % 2 == 0 ? 1 : -1) : static_cast<int>(base);
+  if (base == 0 || base == 1 || base == -1)
+    return b.integer() == 0 ? 1 : base == -1 ? (b.integer() % 2 == 0 ? 1 : -1) : static_cast<int>(base);
   for (int64_t i = 0; i < b.integer(); ++i)
     if (__builtin_mul_overflow(result, base, &result)) FailOverflow();
   return result;
@@ -55,10 +57,13 @@ Value Power(const Value& a, const Value& b) {
 Value Arithmetic(const std::string& op, const Value& a, const Value& b) {
   if (op == "/" || op == "//" || op == "%") return Divide(op, a, b);
   if (op == "**") return Power(a, b);
-  if (a.is_float() || b.is_float()) return op == "+" ? a.number() + b.number() : op == "-" ? a.number() - b.number() : a.number() * b.number();
+  if (a.is_float() || b.is_float())
+    return op == "+" ? a.number() + b.number() : op == "-" ? a.number() - b.number() : a.number() * b.number();
   int64_t out = 0;
   const int64_t x = a.integer(), y = b.integer();
-  const bool overflow = op == "+" ? __builtin_add_overflow(x, y, &out) : op == "-" ? __builtin_sub_overflow(x, y, &out) : __builtin_mul_overflow(x, y, &out);
+  const bool overflow = op == "+"   ? __builtin_add_overflow(x, y, &out)
+                        : op == "-" ? __builtin_sub_overflow(x, y, &out)
+                                    : __builtin_mul_overflow(x, y, &out);
   if (overflow) FailOverflow();
   return out;
 }
@@ -97,8 +102,10 @@ Value BinaryOperator(Runtime& runtime, const std::string& op, const Value& a, co
   if (a.is_number() && b.is_number()) return Arithmetic(op, a, b);
   if (op == "+") return Plus(runtime, a, b);
   const bool repeats = op == "*";
-  if (repeats && (a.is_text() || IsListOrTuple(a)) && (b.is_int() || b.is_bool())) return Repeat(runtime, a, b.integer());
-  if (repeats && (b.is_text() || IsListOrTuple(b)) && (a.is_int() || a.is_bool())) return Repeat(runtime, b, a.integer());
+  if (repeats && (a.is_text() || IsListOrTuple(a)) && (b.is_int() || b.is_bool()))
+    return Repeat(runtime, a, b.integer());
+  if (repeats && (b.is_text() || IsListOrTuple(b)) && (a.is_int() || a.is_bool()))
+    return Repeat(runtime, b, a.integer());
   FailTypes(op, a, b);
 }
 

@@ -205,7 +205,8 @@ void Parser::Parameters(Node& node) {
 }
 
 NodePtr Parser::Macro() {
-  const bool varargs = std::exchange(uses_varargs_, false), kwargs = std::exchange(uses_kwargs_, false), caller = std::exchange(uses_caller_, false);
+  const bool varargs = std::exchange(uses_varargs_, false), kwargs = std::exchange(uses_kwargs_, false),
+             caller = std::exchange(uses_caller_, false);
   const int loops = std::exchange(loops_, 0);
   auto node = Make(NodeKind::kMacro, Identifier());
   Expect("(");

@@ -18,8 +18,8 @@ class Parser {
   Body Template();
 
  private:
-  static constexpr int kMaxDepth = 150;    // rules inside each other
-  static constexpr int kMaxHeight = 150;   // of a tree of expressions
+  static constexpr int kMaxDepth = 150;   // rules inside each other
+  static constexpr int kMaxHeight = 150;  // of a tree of expressions
   struct Depth {
     explicit Depth(Parser& p) : parser(p) {
       if (++parser.depth_ > kMaxDepth) parser.Fail("nested too deeply");
@@ -28,12 +28,18 @@ class Parser {
     Parser& parser;
   };
 
-  [[noreturn]] void Fail(const std::string& what) const { throw TemplateError("line " + std::to_string(Peek().line) + ": " + what); }
+  [[noreturn]] void Fail(const std::string& what) const {
+    throw TemplateError("line " + std::to_string(Peek().line) + ": " + what);
+  }
   const Token& Peek(size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
   Token Next() { return tokens_[at_ < tokens_.size() - 1 ? at_++ : at_]; }
   bool Is(TokenKind kind) const { return Peek().kind == kind; }
-  bool IsOperator(std::string_view op, size_t ahead = 0) const { return Peek(ahead).kind == TokenKind::kOperator && Peek(ahead).text == op; }
-  bool IsName(std::string_view name, size_t ahead = 0) const { return Peek(ahead).kind == TokenKind::kName && Peek(ahead).text == name; }
+  bool IsOperator(std::string_view op, size_t ahead = 0) const {
+    return Peek(ahead).kind == TokenKind::kOperator && Peek(ahead).text == op;
+  }
+  bool IsName(std::string_view name, size_t ahead = 0) const {
+    return Peek(ahead).kind == TokenKind::kName && Peek(ahead).text == name;
+  }
   bool TakeOperator(std::string_view op) { return IsOperator(op) && (Next(), true); }
   bool TakeName(std::string_view name) { return IsName(name) && (Next(), true); }
   void Expect(std::string_view op);

@@ -100,7 +100,8 @@ NodePtr Parser::Concatenation() {
 
 NodePtr Parser::Product() {
   NodePtr left = Power();
-  while (IsOperator("*") || IsOperator("/") || IsOperator("//") || IsOperator("%")) left = Binary(std::move(left), &Parser::Power);
+  while (IsOperator("*") || IsOperator("/") || IsOperator("//") || IsOperator("%"))
+    left = Binary(std::move(left), &Parser::Power);
   return left;
 }
 
@@ -141,24 +142,33 @@ NodePtr Parser::Primary() {
     case TokenKind::kInteger: {
       const std::string digits = Next().text;  // decimal
       int64_t i = 0;
-      if (std::from_chars(digits.data(), digits.data() + digits.size(), i).ec != std::errc()) throw UnsupportedFeature("the integer " + digits + " beyond 64 bits");
+      if (std::from_chars(digits.data(), digits.data() + digits.size(), i).ec != std::errc())
+        throw UnsupportedFeature("the integer " + digits + " beyond 64 bits");
       node->constant = Value(i);
       return node;
     }
-    case TokenKind::kFloat: node->constant = Value(std::strtod(Next().text.c_str(), nullptr)); return node;
+    case TokenKind::kFloat:
+      node->constant = Value(std::strtod(Next().text.c_str(), nullptr));
+      return node;
     case TokenKind::kName: {
       const std::string name = Next().text;
-      if (name == "true" || name == "True") node->constant = Value(true);
-      else if (name == "false" || name == "False") node->constant = Value(false);
-      else if (name == "none" || name == "None") node->constant = Value(None{});
-      else node->kind = NodeKind::kName, node->name = name;
+      if (name == "true" || name == "True")
+        node->constant = Value(true);
+      else if (name == "false" || name == "False")
+        node->constant = Value(false);
+      else if (name == "none" || name == "None")
+        node->constant = Value(None{});
+      else
+        node->kind = NodeKind::kName, node->name = name;
       uses_varargs_ |= name == "varargs";
       uses_kwargs_ |= name == "kwargs";
       uses_caller_ |= name == "caller";
       return node;
     }
-    case TokenKind::kOperator: return Bracketed();
-    default: Fail("an expression is needed");
+    case TokenKind::kOperator:
+      return Bracketed();
+    default:
+      Fail("an expression is needed");
   }
 }
 

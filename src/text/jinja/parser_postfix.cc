@@ -92,7 +92,8 @@ NodePtr Parser::Test(NodePtr value) {
       if (IsName(word)) return true;
     return false;
   };
-  if (Is(TokenKind::kString) || Is(TokenKind::kInteger) || Is(TokenKind::kFloat) || (Is(TokenKind::kName) && !stops()) || IsOperator("[") || IsOperator("{"))
+  if (Is(TokenKind::kString) || Is(TokenKind::kInteger) || Is(TokenKind::kFloat) ||
+      (Is(TokenKind::kName) && !stops()) || IsOperator("[") || IsOperator("{"))
     Add(*node, Postfix(Primary()));
   return node;
 }
@@ -100,10 +101,14 @@ NodePtr Parser::Test(NodePtr value) {
 // value | filter(args) … is test
 NodePtr Parser::FiltersAndTests(NodePtr value) {
   while (true) {
-    if (TakeOperator("|")) value = Filter(std::move(value));
-    else if (TakeName("is")) value = Test(std::move(value));
-    else if (IsOperator("(")) value = Postfix(std::move(value));
-    else return value;
+    if (TakeOperator("|"))
+      value = Filter(std::move(value));
+    else if (TakeName("is"))
+      value = Test(std::move(value));
+    else if (IsOperator("("))
+      value = Postfix(std::move(value));
+    else
+      return value;
   }
 }
 

@@ -23,10 +23,16 @@ std::string FloatText(double d) {
 std::string Escaped(std::string_view character) {
   const uint32_t code = CodePoint(character);
   switch (code) {
-    case '\n': return "\\n";
-    case '\r': return "\\r";
-    case '\t': return "\\t";
-    default: return code < 0x100 ? fmt::format("\\x{:02x}", code) : code < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code);
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      return code < 0x100     ? fmt::format("\\x{:02x}", code)
+             : code < 0x10000 ? fmt::format("\\u{:04x}", code)
+                              : fmt::format("\\U{:08x}", code);
   }
 }
 
@@ -38,9 +44,12 @@ void ReprText(const Text& t, TextBuilder& out) {
     const size_t n = CharacterSize(t.bytes, i);
     const std::string_view character = std::string_view(t.bytes).substr(i, n);
     const unsigned char c = t.bytes[i];
-    if (c == static_cast<unsigned char>(quote) || c == '\\') out += Text(std::string("\\") + t.bytes[i], t.user[i]);
-    else if (c < 0x20 || c == 0x7F || (c >= 0x80 && Is(CharacterClass::kUnprintable, character))) out += Text(Escaped(character), t.user[i]);
-    else out += t.Slice(i, n);
+    if (c == static_cast<unsigned char>(quote) || c == '\\')
+      out += Text(std::string("\\") + t.bytes[i], t.user[i]);
+    else if (c < 0x20 || c == 0x7F || (c >= 0x80 && Is(CharacterClass::kUnprintable, character)))
+      out += Text(Escaped(character), t.user[i]);
+    else
+      out += t.Slice(i, n);
     i += n;
   }
   out.Trusted(std::string_view(&quote, 1));

@@ -11,12 +11,12 @@
 namespace tokenworks::text::jinja {
 
 inline constexpr size_t kMaxOutputBytes = 32u << 20;
-inline constexpr int kMaxSteps = 2'000'000;         // statements and expressions evaluated
-inline constexpr size_t kMaxWork = 128u << 20;      // bytes copied and elements visited, all together
-inline constexpr int kMaxRecursion = 400;           // statements and expressions inside each other, macros included
-inline constexpr int64_t kMaxRange = 100'000;       // elements of range(), as jinja2's sandbox has it
-inline constexpr size_t kAppendWork = 4;            // what one piece of a string counts, with its bytes
-inline constexpr size_t kElementWork = 32;          // what one element of a list counts
+inline constexpr int kMaxSteps = 2'000'000;     // statements and expressions evaluated
+inline constexpr size_t kMaxWork = 128u << 20;  // bytes copied and elements visited, all together
+inline constexpr int kMaxRecursion = 400;       // statements and expressions inside each other, macros included
+inline constexpr int64_t kMaxRange = 100'000;   // elements of range(), as jinja2's sandbox has it
+inline constexpr size_t kAppendWork = 4;        // what one piece of a string counts, with its bytes
+inline constexpr size_t kElementWork = 32;      // what one element of a list counts
 
 class Runtime {
  public:

@@ -58,11 +58,15 @@ const NamedFilter kSelectionFilters[] = {
     {"map", Map},
     {"default", Default},
     {"d", Default},
-    {"attr", [](Runtime&, const Value& v, const Arguments&) -> Value { return Undefined("'" + TypeName(v) + " object' has no such attribute"); }},
+    {"attr",
+     [](Runtime&, const Value& v, const Arguments&) -> Value {
+       return Undefined("'" + TypeName(v) + " object' has no such attribute");
+     }},
     {"select", [](Runtime& r, const Value& v, const Arguments& a) -> Value { return Select(r, v, a, false, true); }},
     {"reject", [](Runtime& r, const Value& v, const Arguments& a) -> Value { return Select(r, v, a, false, false); }},
     {"selectattr", [](Runtime& r, const Value& v, const Arguments& a) -> Value { return Select(r, v, a, true, true); }},
-    {"rejectattr", [](Runtime& r, const Value& v, const Arguments& a) -> Value { return Select(r, v, a, true, false); }},
+    {"rejectattr",
+     [](Runtime& r, const Value& v, const Arguments& a) -> Value { return Select(r, v, a, true, false); }},
     {nullptr, nullptr},
 };
 

@@ -20,10 +20,12 @@ bool Flag(const Arguments& a, size_t index, const char* name) {
 Value SortKey(Runtime& r, const Value& item, const Value* attribute, bool case_sensitive) {
   const auto folded = [&](const Value& v) { return v.is_text() && !case_sensitive ? Value(Lower(v.text())) : v; };
   if (attribute == nullptr || attribute->is_none()) return folded(item);
-  if (!attribute->is_text() || attribute->bytes().find(',') == std::string::npos) return folded(AttributePath(r, item, *attribute));
+  if (!attribute->is_text() || attribute->bytes().find(',') == std::string::npos)
+    return folded(AttributePath(r, item, *attribute));
   const std::string comma = ",";
   List keys;
-  for (const Value& path : Split(r, attribute->text(), &comma, -1)) keys.push_back(folded(AttributePath(r, item, path)));
+  for (const Value& path : Split(r, attribute->text(), &comma, -1))
+    keys.push_back(folded(AttributePath(r, item, path)));
   return Tuple(std::move(keys));
 }
 
@@ -32,7 +34,9 @@ List SortedBy(Runtime& r, const List& items, const List& keys, bool reverse) {
   std::vector<size_t> order(items.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   r.Work(items.size() * 2 * kElementWork);
-  std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) { return reverse ? Compare(r, keys[y], keys[x]) < 0 : Compare(r, keys[x], keys[y]) < 0; });
+  std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) {
+    return reverse ? Compare(r, keys[y], keys[x]) < 0 : Compare(r, keys[x], keys[y]) < 0;
+  });
   List out;
   for (const size_t i : order) out.push_back(items[i]);
   return out;
@@ -51,7 +55,8 @@ Value DictSort(Runtime& r, const Value& v, const Arguments& a) {
   if (what != "key" && what != "value") throw TemplateError("dictsort: 'by' is key or value");
   const List items = Items(r, v);
   List keys;
-  for (const Value& item : items) keys.push_back(SortKey(r, item.list()[what == "key" ? 0 : 1], nullptr, Flag(a, 0, "case_sensitive")));
+  for (const Value& item : items)
+    keys.push_back(SortKey(r, item.list()[what == "key" ? 0 : 1], nullptr, Flag(a, 0, "case_sensitive")));
   return SortedBy(r, items, keys, Flag(a, 2, "reverse"));
 }
 
@@ -83,7 +88,8 @@ Value GroupBy(Runtime& r, const Value& v, const Arguments& a) {
   for (size_t i = 0; i < order.size();) {
     const size_t first = static_cast<size_t>(order[i].integer());
     List members;
-    for (; i < order.size() && Equal(r, keys[static_cast<size_t>(order[i].integer())], keys[first]); ++i) members.push_back(items[static_cast<size_t>(order[i].integer())]);
+    for (; i < order.size() && Equal(r, keys[static_cast<size_t>(order[i].integer())], keys[first]); ++i)
+      members.push_back(items[static_cast<size_t>(order[i].integer())]);
     groups.push_back(Value(List{found[first], Value(std::move(members))}, SequenceKind::kGroup));
   }
   return groups;
@@ -135,7 +141,8 @@ Value First(Runtime& r, const Value& v, const Arguments&) {
 }
 
 Value Last(Runtime& r, const Value& v, const Arguments&) {
-  if (v.is_sequence(SequenceKind::kGenerator)) throw TemplateError("a generator has no last item; put 'list' before 'last'");
+  if (v.is_sequence(SequenceKind::kGenerator))
+    throw TemplateError("a generator has no last item; put 'list' before 'last'");
   const List items = Iterate(r, v);
   return items.empty() ? Value(Undefined("no last item, the sequence is empty")) : items.back();
 }
@@ -186,7 +193,10 @@ const NamedFilter kSequenceFilters[] = {
     {"list", [](Runtime& r, const Value& v, const Arguments&) -> Value { return Iterate(r, v); }},
     {"length", [](Runtime&, const Value& v, const Arguments&) -> Value { return Length(v); }},
     {"count", [](Runtime&, const Value& v, const Arguments&) -> Value { return Length(v); }},
-    {"items", [](Runtime& r, const Value& v, const Arguments&) -> Value { return Generator(v.is_undefined() ? List{} : Items(r, v)); }},
+    {"items",
+     [](Runtime& r, const Value& v, const Arguments&) -> Value {
+       return Generator(v.is_undefined() ? List{} : Items(r, v));
+     }},
     {nullptr, nullptr},
 };
 

@@ -76,7 +76,9 @@ List Split(Runtime& runtime, const Text& t, const std::string* separator, int64_
   if (separator != nullptr) {
     if (separator->empty()) throw TemplateError("split by an empty string");
     size_t at = 0;
-    for (size_t found; limit-- != 0 && (found = t.bytes.find(*separator, at)) != std::string::npos; at = found + separator->size()) add(t.Slice(at, found - at));
+    for (size_t found; limit-- != 0 && (found = t.bytes.find(*separator, at)) != std::string::npos;
+         at = found + separator->size())
+      add(t.Slice(at, found - at));
     add(t.Slice(at));
     return out;
   }
@@ -149,7 +151,8 @@ Text TitleLetters(const Text& t) {
 }
 
 Text TitleWords(const Text& t) {
-  return Title(t, [](std::string_view c) { return IsSpace(c) || c == "-" || c == "(" || c == "{" || c == "[" || c == "<"; });
+  return Title(
+      t, [](std::string_view c) { return IsSpace(c) || c == "-" || c == "(" || c == "{" || c == "[" || c == "<"; });
 }
 
 Text Pad(Runtime& runtime, const Text& t, int64_t left, int64_t right, const Text& fill) {
@@ -172,12 +175,23 @@ Text EscapeHtml(Runtime& runtime, const Text& t) {
   for (size_t i = 0; i < t.bytes.size(); ++i) {
     const bool user = t.user[i] != 0;
     switch (t.bytes[i]) {
-      case '&': out += Text("&amp;", user); break;
-      case '<': out += Text("&lt;", user); break;
-      case '>': out += Text("&gt;", user); break;
-      case '\'': out += Text("&#39;", user); break;
-      case '"': out += Text("&#34;", user); break;
-      default: out += t.Slice(i, 1);
+      case '&':
+        out += Text("&amp;", user);
+        break;
+      case '<':
+        out += Text("&lt;", user);
+        break;
+      case '>':
+        out += Text("&gt;", user);
+        break;
+      case '\'':
+        out += Text("&#39;", user);
+        break;
+      case '"':
+        out += Text("&#34;", user);
+        break;
+      default:
+        out += t.Slice(i, 1);
     }
   }
   Text escaped = out.Take();

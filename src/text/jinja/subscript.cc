@@ -11,7 +11,8 @@ namespace tokenworks::text::jinja {
 namespace {
 
 Value Missing(const Value& v, const std::string& what) {
-  return Undefined(v.is_none() ? "'None' has no attribute '" + what + "'" : "'" + TypeName(v) + " object' has no attribute '" + what + "'");
+  return Undefined(v.is_none() ? "'None' has no attribute '" + what + "'"
+                               : "'" + TypeName(v) + " object' has no attribute '" + what + "'");
 }
 
 // Null when a mapping or list has no such item.
@@ -23,7 +24,9 @@ Value Item(Runtime& runtime, const Value& v, const Value& key, bool* found) {
     *found = item != nullptr;
     return item ? *item : Value();
   }
-  if ((!v.is_sequence() && !v.is_text()) || v.is_sequence(SequenceKind::kGenerator) || v.is_sequence(SequenceKind::kView) || !(key.is_int() || key.is_bool())) return Value();
+  if ((!v.is_sequence() && !v.is_text()) || v.is_sequence(SequenceKind::kGenerator) ||
+      v.is_sequence(SequenceKind::kView) || !(key.is_int() || key.is_bool()))
+    return Value();
   int64_t i = key.integer();
   const int64_t n = Length(v);
   if (i < 0) i += n;
@@ -61,7 +64,9 @@ Value Subscript(Runtime& runtime, const Value& v, const Value& key) {
 
 Value Slice(Runtime& runtime, const Value& v, const Value& start_at, const Value& stop_at, const Value& step_by) {
   if (v.is_undefined()) FailUndefined(v);
-  if ((!v.is_sequence() && !v.is_text()) || v.is_sequence(SequenceKind::kGenerator) || v.is_sequence(SequenceKind::kView)) throw TemplateError("'" + TypeName(v) + "' cannot be sliced");
+  if ((!v.is_sequence() && !v.is_text()) || v.is_sequence(SequenceKind::kGenerator) ||
+      v.is_sequence(SequenceKind::kView))
+    throw TemplateError("'" + TypeName(v) + "' cannot be sliced");
   const int64_t n = Length(v);
   const auto given = [](const Value& part) { return !part.is_undefined() && !part.is_none(); };
   const int64_t step = given(step_by) ? step_by.integer() : 1;

@@ -6,8 +6,8 @@
 
 #include "text/jinja/characters.h"
 #include "text/jinja/filters.h"
-#include "text/jinja/operators.h"
 #include "text/jinja/methods.h"
+#include "text/jinja/operators.h"
 #include "text/jinja/print.h"
 
 namespace tokenworks::text::jinja {
@@ -44,10 +44,13 @@ const std::map<std::string_view, Test>& Tests() {
       {"none", [](Runtime&, const Value& v, const Arguments&) { return v.is_none(); }},
       {"string", [](Runtime&, const Value& v, const Arguments&) { return v.is_text(); }},
       {"mapping", [](Runtime&, const Value& v, const Arguments&) { return v.is_dict(); }},
-      {"sequence", [](Runtime&, const Value& v, const Arguments&) {
-         return v.is_dict() || v.is_text() || v.is_undefined() || (v.is_sequence() && !v.is_sequence(SequenceKind::kGenerator) && !v.is_sequence(SequenceKind::kView));
+      {"sequence",
+       [](Runtime&, const Value& v, const Arguments&) {
+         return v.is_dict() || v.is_text() || v.is_undefined() ||
+                (v.is_sequence() && !v.is_sequence(SequenceKind::kGenerator) && !v.is_sequence(SequenceKind::kView));
        }},
-      {"iterable", [](Runtime&, const Value& v, const Arguments&) { return v.is_sequence() || v.is_dict() || v.is_text() || v.is_undefined(); }},
+      {"iterable", [](Runtime&, const Value& v,
+                      const Arguments&) { return v.is_sequence() || v.is_dict() || v.is_text() || v.is_undefined(); }},
       {"number", [](Runtime&, const Value& v, const Arguments&) { return v.is_number(); }},
       {"integer", [](Runtime&, const Value& v, const Arguments&) { return v.is_int(); }},
       {"float", [](Runtime&, const Value& v, const Arguments&) { return v.is_float(); }},
@@ -59,14 +62,29 @@ const std::map<std::string_view, Test>& Tests() {
       {"odd", [](Runtime& r, const Value& v, const Arguments&) { return Remainder(r, v, 2) == 1; }},
       {"even", [](Runtime& r, const Value& v, const Arguments&) { return Remainder(r, v, 2) == 0; }},
       {"divisibleby", [](Runtime& r, const Value& v, const Arguments& a) { return Remainder(r, v, Other(a)) == 0; }},
-      {"lower", [](Runtime& r, const Value& v, const Arguments&) { return HasOnlyCase(ToText(r, v), CharacterClass::kLower); }},
-      {"upper", [](Runtime& r, const Value& v, const Arguments&) { return HasOnlyCase(ToText(r, v), CharacterClass::kUpper); }},
+      {"lower",
+       [](Runtime& r, const Value& v, const Arguments&) { return HasOnlyCase(ToText(r, v), CharacterClass::kLower); }},
+      {"upper",
+       [](Runtime& r, const Value& v, const Arguments&) { return HasOnlyCase(ToText(r, v), CharacterClass::kUpper); }},
       {"sameas", SameAs},
       {"filter", [](Runtime&, const Value& v, const Arguments&) { return FilterExists(v.bytes()); }},
       {"test", [](Runtime&, const Value& v, const Arguments&) { return Exists(v.bytes()); }},
-      {"==", Compared<0>}, {"eq", Compared<0>}, {"equalto", Compared<0>}, {"!=", Compared<1>}, {"ne", Compared<1>},
-      {"<", Compared<2>}, {"lt", Compared<2>}, {"lessthan", Compared<2>}, {"<=", Compared<3>}, {"le", Compared<3>},
-      {">", Compared<4>}, {"gt", Compared<4>}, {"greaterthan", Compared<4>}, {">=", Compared<5>}, {"ge", Compared<5>}, {"in", Compared<6>},
+      {"==", Compared<0>},
+      {"eq", Compared<0>},
+      {"equalto", Compared<0>},
+      {"!=", Compared<1>},
+      {"ne", Compared<1>},
+      {"<", Compared<2>},
+      {"lt", Compared<2>},
+      {"lessthan", Compared<2>},
+      {"<=", Compared<3>},
+      {"le", Compared<3>},
+      {">", Compared<4>},
+      {"gt", Compared<4>},
+      {"greaterthan", Compared<4>},
+      {">=", Compared<5>},
+      {"ge", Compared<5>},
+      {"in", Compared<6>},
   };
   return kTests;
 }

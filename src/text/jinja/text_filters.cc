@@ -33,8 +33,10 @@ Value Indent(Runtime& r, const Value& v, const Arguments& a) {
   const Value* width = a.Get(0, "width");
   const bool first = Flag(a, 1, "first"), blank = Flag(a, 2, "blank");
   Text pad;
-  if (width && width->is_text()) pad = width->text();
-  else pad = Pad(r, {}, width ? width->integer() : 4, 0, Text(" "));
+  if (width && width->is_text())
+    pad = width->text();
+  else
+    pad = Pad(r, {}, width ? width->integer() : 4, 0, Text(" "));
   TextBuilder out(r);
   if (first) out += pad;
   Text source = ToText(r, v);
@@ -103,7 +105,9 @@ Value Safe(Runtime& r, const Value& v, const Arguments&) {
   return t;
 }
 
-Value Escape(Runtime& r, const Value& v, const Arguments&) { return v.is_text() && v.text().markup ? v : Value(EscapeHtml(r, ToText(r, v))); }
+Value Escape(Runtime& r, const Value& v, const Arguments&) {
+  return v.is_text() && v.text().markup ? v : Value(EscapeHtml(r, ToText(r, v)));
+}
 
 }  // namespace
 
@@ -123,7 +127,10 @@ const NamedFilter kTextFilters[] = {
     {"capitalize", [](Runtime& r, const Value& v, const Arguments&) -> Value { return Capitalize(ToText(r, v)); }},
     {"title", [](Runtime& r, const Value& v, const Arguments&) -> Value { return TitleWords(ToText(r, v)); }},
     {"string", [](Runtime& r, const Value& v, const Arguments&) -> Value { return ToText(r, v); }},
-    {"center", [](Runtime& r, const Value& v, const Arguments& a) -> Value { return Center(r, ToText(r, v), Integer(a, 0, "width", 80), Text(" ")); }},
+    {"center",
+     [](Runtime& r, const Value& v, const Arguments& a) -> Value {
+       return Center(r, ToText(r, v), Integer(a, 0, "width", 80), Text(" "));
+     }},
     {nullptr, nullptr},
 };
 

@@ -44,7 +44,9 @@ Window Within(const Text& t, const Arguments& a) {
 template <bool kStart>
 Value Affix(Runtime&, const Text& t, const Arguments& a) {
   const Window w = Within(t, a);
-  const auto matches = [&](const Value& v) { return w.valid && (kStart ? w.text.starts_with(v.bytes()) : w.text.ends_with(v.bytes())); };
+  const auto matches = [&](const Value& v) {
+    return w.valid && (kStart ? w.text.starts_with(v.bytes()) : w.text.ends_with(v.bytes()));
+  };
   const Value& affix = a.Need(0, "prefix");
   if (!affix.is_sequence(SequenceKind::kTuple)) return matches(affix);
   return std::any_of(affix.list().begin(), affix.list().end(), matches);
@@ -142,13 +144,29 @@ Value ExpandTabs(Runtime& r, const Text& t, const Arguments& a) {
 
 const std::map<std::string_view, Body>& Methods() {
   static const std::map<std::string_view, Body> kMethods = {
-      {"strip", [](Runtime&, const Text& t, const Arguments& a) -> Value { return Strip(t, Set(a, "chars"), Side::kBoth); }},
-      {"lstrip", [](Runtime&, const Text& t, const Arguments& a) -> Value { return Strip(t, Set(a, "chars"), Side::kLeft); }},
-      {"rstrip", [](Runtime&, const Text& t, const Arguments& a) -> Value { return Strip(t, Set(a, "chars"), Side::kRight); }},
-      {"split", [](Runtime& r, const Text& t, const Arguments& a) -> Value { return Split(r, t, Set(a, "sep"), Integer(a, 1, "maxsplit", -1)); }},
-      {"rsplit", [](Runtime& r, const Text& t, const Arguments& a) -> Value { return SplitFromRight(r, t, Set(a, "sep"), Integer(a, 1, "maxsplit", -1)); }},
-      {"splitlines", [](Runtime& r, const Text& t, const Arguments& a) -> Value { const Value* keep = a.Get(0, "keepends"); return SplitLines(r, t, keep && keep->truthy()); }},
-      {"replace", [](Runtime& r, const Text& t, const Arguments& a) -> Value { return Replace(r, t, a.Need(0, "old").text(), a.Need(1, "new").text(), Integer(a, 2, "count", -1)); }},
+      {"strip",
+       [](Runtime&, const Text& t, const Arguments& a) -> Value { return Strip(t, Set(a, "chars"), Side::kBoth); }},
+      {"lstrip",
+       [](Runtime&, const Text& t, const Arguments& a) -> Value { return Strip(t, Set(a, "chars"), Side::kLeft); }},
+      {"rstrip",
+       [](Runtime&, const Text& t, const Arguments& a) -> Value { return Strip(t, Set(a, "chars"), Side::kRight); }},
+      {"split",
+       [](Runtime& r, const Text& t, const Arguments& a) -> Value {
+         return Split(r, t, Set(a, "sep"), Integer(a, 1, "maxsplit", -1));
+       }},
+      {"rsplit",
+       [](Runtime& r, const Text& t, const Arguments& a) -> Value {
+         return SplitFromRight(r, t, Set(a, "sep"), Integer(a, 1, "maxsplit", -1));
+       }},
+      {"splitlines",
+       [](Runtime& r, const Text& t, const Arguments& a) -> Value {
+         const Value* keep = a.Get(0, "keepends");
+         return SplitLines(r, t, keep && keep->truthy());
+       }},
+      {"replace",
+       [](Runtime& r, const Text& t, const Arguments& a) -> Value {
+         return Replace(r, t, a.Need(0, "old").text(), a.Need(1, "new").text(), Integer(a, 2, "count", -1));
+       }},
       {"startswith", Affix<true>},
       {"endswith", Affix<false>},
       {"find", Find<false, false>},
@@ -158,7 +176,10 @@ const std::map<std::string_view, Body>& Methods() {
       {"count", Count},
       {"upper", [](Runtime&, const Text& t, const Arguments&) -> Value { return Upper(t); }},
       {"lower", [](Runtime&, const Text& t, const Arguments&) -> Value { return Lower(t); }},
-      {"casefold", [](Runtime& r, const Text& t, const Arguments&) -> Value { return Replace(r, Lower(t), Text("ß"), Text("ss"), -1); }},
+      {"casefold",
+       [](Runtime& r, const Text& t, const Arguments&) -> Value {
+         return Replace(r, Lower(t), Text("ß"), Text("ss"), -1);
+       }},
       {"capitalize", [](Runtime&, const Text& t, const Arguments&) -> Value { return Capitalize(t); }},
       {"title", [](Runtime&, const Text& t, const Arguments&) -> Value { return TitleLetters(t); }},
       {"swapcase", SwapCase},
@@ -168,27 +189,55 @@ const std::map<std::string_view, Body>& Methods() {
       {"isalpha", AllAre<CharacterClass::kAlphabetic>},
       {"isalnum", AllAre<CharacterClass::kAlphabetic, CharacterClass::kNumeric>},
       {"isspace", [](Runtime&, const Text& t, const Arguments&) -> Value { return AllOf(t, IsSpace); }},
-      {"isascii", [](Runtime&, const Text& t, const Arguments&) -> Value { return t.bytes.empty() || AllOf(t, [](std::string_view c) { return CodePoint(c) < 0x80; }); }},
-      {"isidentifier", [](Runtime&, const Text& t, const Arguments&) -> Value { return AllOf(t, [](std::string_view c) { return Is(CharacterClass::kWord, c); }) && !Is(CharacterClass::kNumeric, t.bytes); }},
-      {"isupper", [](Runtime&, const Text& t, const Arguments&) -> Value { return HasOnlyCase(t, CharacterClass::kUpper); }},
-      {"islower", [](Runtime&, const Text& t, const Arguments&) -> Value { return HasOnlyCase(t, CharacterClass::kLower); }},
+      {"isascii",
+       [](Runtime&, const Text& t, const Arguments&) -> Value {
+         return t.bytes.empty() || AllOf(t, [](std::string_view c) { return CodePoint(c) < 0x80; });
+       }},
+      {"isidentifier",
+       [](Runtime&, const Text& t, const Arguments&) -> Value {
+         return AllOf(t, [](std::string_view c) { return Is(CharacterClass::kWord, c); }) &&
+                !Is(CharacterClass::kNumeric, t.bytes);
+       }},
+      {"isupper",
+       [](Runtime&, const Text& t, const Arguments&) -> Value { return HasOnlyCase(t, CharacterClass::kUpper); }},
+      {"islower",
+       [](Runtime&, const Text& t, const Arguments&) -> Value { return HasOnlyCase(t, CharacterClass::kLower); }},
       {"istitle", IsTitle},
       {"join", Join},
       {"partition", Partition<false>},
       {"rpartition", Partition<true>},
-      {"removeprefix", [](Runtime&, const Text& t, const Arguments& a) -> Value { const std::string& p = a.Need(0, "prefix").bytes(); return t.bytes.starts_with(p) ? t.Slice(p.size()) : t; }},
-      {"removesuffix", [](Runtime&, const Text& t, const Arguments& a) -> Value { const std::string& p = a.Need(0, "suffix").bytes(); return t.bytes.ends_with(p) ? t.Slice(0, t.bytes.size() - p.size()) : t; }},
+      {"removeprefix",
+       [](Runtime&, const Text& t, const Arguments& a) -> Value {
+         const std::string& p = a.Need(0, "prefix").bytes();
+         return t.bytes.starts_with(p) ? t.Slice(p.size()) : t;
+       }},
+      {"removesuffix",
+       [](Runtime&, const Text& t, const Arguments& a) -> Value {
+         const std::string& p = a.Need(0, "suffix").bytes();
+         return t.bytes.ends_with(p) ? t.Slice(0, t.bytes.size() - p.size()) : t;
+       }},
       {"zfill", ZeroFill},
-      {"center", [](Runtime& r, const Text& t, const Arguments& a) -> Value { return Center(r, t, a.Need(0, "width").integer(), Fill(a)); }},
-      {"ljust", [](Runtime& r, const Text& t, const Arguments& a) -> Value { return Pad(r, t, 0, a.Need(0, "width").integer() - CharacterCount(t.bytes), Fill(a)); }},
-      {"rjust", [](Runtime& r, const Text& t, const Arguments& a) -> Value { return Pad(r, t, a.Need(0, "width").integer() - CharacterCount(t.bytes), 0, Fill(a)); }},
+      {"center",
+       [](Runtime& r, const Text& t, const Arguments& a) -> Value {
+         return Center(r, t, a.Need(0, "width").integer(), Fill(a));
+       }},
+      {"ljust",
+       [](Runtime& r, const Text& t, const Arguments& a) -> Value {
+         return Pad(r, t, 0, a.Need(0, "width").integer() - CharacterCount(t.bytes), Fill(a));
+       }},
+      {"rjust",
+       [](Runtime& r, const Text& t, const Arguments& a) -> Value {
+         return Pad(r, t, a.Need(0, "width").integer() - CharacterCount(t.bytes), 0, Fill(a));
+       }},
       {"expandtabs", ExpandTabs},
       {"format", [](Runtime& r, const Text& t, const Arguments& a) -> Value { return BraceFormat(r, t, a); }},
   };
   return kMethods;
 }
 
-constexpr std::string_view kTakeNothing[] = {"upper", "lower", "casefold", "capitalize", "title", "swapcase", "isdigit", "isdecimal", "isnumeric", "isalpha", "isalnum", "isspace", "isascii", "isidentifier", "isupper", "islower", "istitle"};
+constexpr std::string_view kTakeNothing[] = {
+    "upper",   "lower",   "casefold", "capitalize", "title",        "swapcase", "isdigit", "isdecimal", "isnumeric",
+    "isalpha", "isalnum", "isspace",  "isascii",    "isidentifier", "isupper",  "islower", "istitle"};
 
 }  // namespace
 
@@ -205,12 +254,16 @@ bool HasOnlyCase(const Text& t, CharacterClass wanted) {
 
 Value TextMethod(const Value& v, const std::string& name) {
   for (const char* known : {"encode", "translate", "maketrans", "format_map", "isprintable"})
-    if (name == known) return Function([name](Runtime&, const Arguments&) -> Value { throw UnsupportedFeature("the string method '" + name + "'"); });
+    if (name == known)
+      return Function([name](Runtime&, const Arguments&) -> Value {
+        throw UnsupportedFeature("the string method '" + name + "'");
+      });
   const auto it = Methods().find(name);
   if (it == Methods().end()) return Value();
   const bool bare = std::find(std::begin(kTakeNothing), std::end(kTakeNothing), name) != std::end(kTakeNothing);
   return Function([v, name, bare, body = it->second](Runtime& r, const Arguments& a) -> Value {
-    if (bare && !(a.positional.empty() && a.named.empty())) throw TemplateError("str." + name + "() takes no arguments");
+    if (bare && !(a.positional.empty() && a.named.empty()))
+      throw TemplateError("str." + name + "() takes no arguments");
     r.Work(v.bytes().size() / 4 + 1);
     return body(r, v.text(), a);
   });

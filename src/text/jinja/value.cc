@@ -28,7 +28,9 @@ const Value* Arguments::Named(std::string_view name) const {
   return nullptr;
 }
 
-const Value* Arguments::Get(size_t index, std::string_view name) const { return index < positional.size() ? &positional[index] : Named(name); }
+const Value* Arguments::Get(size_t index, std::string_view name) const {
+  return index < positional.size() ? &positional[index] : Named(name);
+}
 
 const Value& Arguments::Need(size_t index, std::string_view name) const {
   const Value* found = Get(index, name);
@@ -62,12 +64,17 @@ std::string TypeName(const Value& v) {
   if (v.is_text()) return "str";
   if (v.is_sequence()) {
     switch (v.sequence().kind) {
-      case SequenceKind::kList: return "list";
+      case SequenceKind::kList:
+        return "list";
       case SequenceKind::kTuple:
-      case SequenceKind::kGroup: return "tuple";
-      case SequenceKind::kView: return v.sequence().label;
-      case SequenceKind::kRange: return "range";
-      case SequenceKind::kGenerator: return "generator";
+      case SequenceKind::kGroup:
+        return "tuple";
+      case SequenceKind::kView:
+        return v.sequence().label;
+      case SequenceKind::kRange:
+        return "range";
+      case SequenceKind::kGenerator:
+        return "generator";
     }
   }
   if (v.is_mapping()) return v.is_dict() ? "dict" : v.mapping().kind == MappingKind::kLoop ? "loop" : "namespace";
@@ -147,7 +154,8 @@ const Value* Value::Find(const Value& key) const {
 }
 
 void Value::Set(const Value& key, Value value) const {
-  if (key.is_mapping() || (key.is_sequence() && !key.is_sequence(SequenceKind::kTuple))) throw TemplateError("unhashable type: '" + TypeName(key) + "'");
+  if (key.is_mapping() || (key.is_sequence() && !key.is_sequence(SequenceKind::kTuple)))
+    throw TemplateError("unhashable type: '" + TypeName(key) + "'");
   Mapping& m = mapping();
   Grow(&m.depth, value);
   for (auto& [k, v] : m.entries)

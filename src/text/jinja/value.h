@@ -20,7 +20,8 @@ struct TemplateError : std::runtime_error {
 };
 // A feature of the template language that is known and not built.
 struct UnsupportedFeature : TemplateError {
-  explicit UnsupportedFeature(const std::string& feature) : TemplateError("the chat template uses " + feature + ", which is not supported") {}
+  explicit UnsupportedFeature(const std::string& feature)
+      : TemplateError("the chat template uses " + feature + ", which is not supported") {}
 };
 
 // A string whose bytes carry their origin: user[i] is 1 when byte i came from the conversation.
@@ -28,7 +29,8 @@ struct Text {
   std::string bytes, user;
   bool markup = false;  // marked as safe HTML: text joined to it is escaped
   Text() = default;
-  Text(std::string_view s, bool from_user = false) : bytes(s), user(s.size(), from_user ? 1 : 0) {}  // NOLINT: implicit on purpose
+  Text(std::string_view s, bool from_user = false)
+      : bytes(s), user(s.size(), from_user ? 1 : 0) {}  // NOLINT: implicit on purpose
   Text Slice(size_t at, size_t size = std::string::npos) const {
     Text t;
     t.bytes = bytes.substr(at, size);
@@ -77,7 +79,8 @@ struct Mapping {
 struct Undefined {
   std::shared_ptr<const std::string> what;
   Undefined() = default;
-  Undefined(std::string message) : what(std::make_shared<std::string>(std::move(message))) {}  // NOLINT: implicit on purpose
+  Undefined(std::string message)
+      : what(std::make_shared<std::string>(std::move(message))) {}  // NOLINT: implicit on purpose
 };
 struct None {};
 
@@ -130,7 +133,9 @@ class Value {
   void Set(const Value& key, Value value) const;
 
  private:
-  std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Text>, std::shared_ptr<Sequence>, std::shared_ptr<Mapping>, std::shared_ptr<Function>> v_;
+  std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Text>, std::shared_ptr<Sequence>,
+               std::shared_ptr<Mapping>, std::shared_ptr<Function>>
+      v_;
 };
 
 // Python's name of the type.

@@ -18,7 +18,8 @@ constexpr size_t kCancelledRemembered = 1024;
 const char kCancelledSentence[] = "the request was cancelled";
 }  // namespace
 
-HandoffReceiver::Incoming* HandoffReceiver::Find(const std::shared_ptr<PeerLink>& link, RequestId request, Epoch epoch) {
+HandoffReceiver::Incoming* HandoffReceiver::Find(const std::shared_ptr<PeerLink>& link, RequestId request,
+                                                 Epoch epoch) {
   const auto it = incoming_.find(request);
   return it != incoming_.end() && it->second.link == link && it->second.request.epoch == epoch ? &it->second : nullptr;
 }
@@ -57,8 +58,10 @@ void HandoffReceiver::Perform(Incoming& in, const DecodeAction& what, TimePoint 
   if (const auto* reply = std::get_if<action::Reply>(&what)) {
     in.link->connection->Send(ReserveReply{id, epoch, reply->lease, reply->status, reply->cached_blocks});
   } else if (const auto* activate = std::get_if<action::Activate>(&what)) {
-    if (scheduler_.Activate(id, activate->first_tokens, activate->ended, now)) next.push_back(event::Activated{});
-    else next.push_back(event::Cancelled{absl::CancelledError(kCancelledSentence)});
+    if (scheduler_.Activate(id, activate->first_tokens, activate->ended, now))
+      next.push_back(event::Activated{});
+    else
+      next.push_back(event::Cancelled{absl::CancelledError(kCancelledSentence)});
   } else if (const auto* ack = std::get_if<action::SendAck>(&what)) {
     in.link->connection->Send(Ack{id, epoch, ack->status});
   } else {
@@ -66,12 +69,17 @@ void HandoffReceiver::Perform(Incoming& in, const DecodeAction& what, TimePoint 
   }
 }
 
-void HandoffReceiver::OnReserve(const std::shared_ptr<PeerLink>& link, const GenerationRequest& request, TimePoint now) {
+void HandoffReceiver::OnReserve(const std::shared_ptr<PeerLink>& link, const GenerationRequest& request,
+                                TimePoint now) {
   const RequestId id = request.id;
-  const auto refuse = [&](Status status) { link->connection->Send(ReserveReply{id, request.epoch, 0, std::move(status), 0}); };
-  if (std::find(cancelled_.begin(), cancelled_.end(), id) != cancelled_.end()) return refuse(absl::CancelledError(kCancelledSentence));
+  const auto refuse = [&](Status status) {
+    link->connection->Send(ReserveReply{id, request.epoch, 0, std::move(status), 0});
+  };
+  if (std::find(cancelled_.begin(), cancelled_.end(), id) != cancelled_.end())
+    return refuse(absl::CancelledError(kCancelledSentence));
   if (incoming_.contains(id)) return refuse(absl::AlreadyExistsError("this request has a reservation already"));
-  if (static_cast<int>(waiting_.size()) >= options_.reservations_waiting_max) return refuse(absl::ResourceExhaustedError("the decode worker's reservation queue is full"));
+  if (static_cast<int>(waiting_.size()) >= options_.reservations_waiting_max)
+    return refuse(absl::ResourceExhaustedError("the decode worker's reservation queue is full"));
   incoming_.emplace(id, Incoming{link, request, DecodeHandoff(options_, now), {}});
   if (waiting_.empty() && TryReserve(id, now)) return;
   waiting_.push_back(id);
@@ -89,7 +97,8 @@ bool HandoffReceiver::TryReserve(RequestId request, TimePoint now) {
   }
   in.blocks = std::move(reservation->blocks);
   const int prompt_blocks = (static_cast<int>(in.request.prompt.size()) + kBlockTokens - 1) / kBlockTokens;
-  Feed(request, event::Reserved{next_lease_++, reservation->cached_blocks, prompt_blocks, executor_.info().layer_groups}, now);
+  Feed(request,
+       event::Reserved{next_lease_++, reservation->cached_blocks, prompt_blocks, executor_.info().layer_groups}, now);
   return true;
 }
 
@@ -105,7 +114,8 @@ void HandoffReceiver::OnPush(const std::shared_ptr<PeerLink>& link, const Push& 
   const auto staged = link->connection->Staged(push.offset, push.bytes);
   if (!staged) return link->connection->Close();  // no peer of ours points outside its memory
   PushVerdict verdict = PushVerdict::kUnknown;
-  if (const Incoming* in = Find(link, push.request, push.epoch); in != nullptr && in->machine.lease() == push.lease && in->machine.Expects(push.ordinal, push.group)) {
+  if (const Incoming* in = Find(link, push.request, push.epoch);
+      in != nullptr && in->machine.lease() == push.lease && in->machine.Expects(push.ordinal, push.group)) {
     if (push.bytes != LayerGroupOf(executor_.info(), push.group).bytes) return link->connection->Close();
     verdict = Store(*in, push, *staged);
   }

@@ -20,7 +20,8 @@ namespace tokenworks::worker {
 // Thread: the worker's control thread.
 class HandoffReceiver {
  public:
-  HandoffReceiver(kv_transfer::HandoffOptions options, Executor& executor, scheduler::Scheduler& scheduler) : options_(options), executor_(executor), scheduler_(scheduler) {}
+  HandoffReceiver(kv_transfer::HandoffOptions options, Executor& executor, scheduler::Scheduler& scheduler)
+      : options_(options), executor_(executor), scheduler_(scheduler) {}
 
   // Messages of a prefill worker; others are ignored.
   void OnMessage(const std::shared_ptr<PeerLink>& link, const kv_transfer::PeerMessage& message, TimePoint now);
@@ -40,7 +41,8 @@ class HandoffReceiver {
     std::vector<BlockId> blocks;
   };
   void Feed(RequestId request, const kv_transfer::DecodeEvent& event, TimePoint now);
-  void Perform(Incoming& in, const kv_transfer::DecodeAction& action, TimePoint now, std::deque<kv_transfer::DecodeEvent>& next);
+  void Perform(Incoming& in, const kv_transfer::DecodeAction& action, TimePoint now,
+               std::deque<kv_transfer::DecodeEvent>& next);
   void OnReserve(const std::shared_ptr<PeerLink>& link, const GenerationRequest& request, TimePoint now);
   // False while it has to wait for blocks.
   bool TryReserve(RequestId request, TimePoint now);

@@ -70,7 +70,8 @@ Status HandoffSender::Connect(Outgoing& out) {
     auto dialled = dial_(out.decode);
     if (!dialled.ok()) {
       links_.erase(out.decode.worker);
-      return absl::UnavailableError(base::StrCat("the decode worker ", out.decode.worker, " cannot be reached (", std::string(dialled.status().message()), "); send the request again"));
+      return absl::UnavailableError(base::StrCat("the decode worker ", out.decode.worker, " cannot be reached (",
+                                                 std::string(dialled.status().message()), "); send the request again"));
     }
     link = std::move(*dialled);
   }
@@ -117,7 +118,8 @@ bool HandoffSender::Stage(Outgoing& out, PeerLink& link, const action::SendPush&
   const auto memory = slot->memory.first(group.bytes);
   const auto begin = std::chrono::steady_clock::now();
   executor_.CopyBlockOut(push.piece.block, group.first_layer, group.layers, memory);
-  Push message{out.request.id, out.request.epoch, push.lease, push.piece.ordinal, push.piece.group, slot->offset, group.bytes, std::nullopt};
+  Push message{out.request.id,   out.request.epoch, push.lease,  push.piece.ordinal,
+               push.piece.group, slot->offset,      group.bytes, std::nullopt};
   if (options_.checksums) message.checksum = XXH3_64bits(memory.data(), memory.size());
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (push.piece.ordinal == 0 && push.piece.group == 0 && out.flips < options_.fault.flips) {
@@ -140,8 +142,10 @@ void HandoffSender::Flush(PeerLink& link) {
     Outgoing& out = it->second;
     if (const auto* push = std::get_if<action::SendPush>(&queue.front().what)) {
       if (push->lease == out.machine.lease() && !Stage(out, link, *push)) return;
-    } else if (auto* commit = std::get_if<action::SendCommit>(&queue.front().what); commit->lease == out.machine.lease()) {
-      link.connection->Send(Commit{out.request.id, out.request.epoch, commit->lease, commit->first_tokens, commit->ended});
+    } else if (auto* commit = std::get_if<action::SendCommit>(&queue.front().what);
+               commit->lease == out.machine.lease()) {
+      link.connection->Send(
+          Commit{out.request.id, out.request.epoch, commit->lease, commit->first_tokens, commit->ended});
     }
   }
 }
@@ -169,8 +173,10 @@ void HandoffSender::OnMessage(const std::shared_ptr<PeerLink>& link, const PeerM
     if (!hello->status.ok()) link->connection->Close();
   } else if (const auto* reply = std::get_if<ReserveReply>(&message)) {
     if (!is_ours(reply->request, reply->epoch)) return;
-    if (reply->status.ok()) Feed(reply->request, event::Granted{reply->lease, reply->cached_blocks}, now);
-    else Feed(reply->request, event::Refused{reply->status}, now);
+    if (reply->status.ok())
+      Feed(reply->request, event::Granted{reply->lease, reply->cached_blocks}, now);
+    else
+      Feed(reply->request, event::Refused{reply->status}, now);
   } else if (const auto* pushed = std::get_if<PushReply>(&message)) {
     OnPushReply(link, *pushed, now);
   } else if (const auto* ack = std::get_if<Ack>(&message)) {
@@ -180,7 +186,10 @@ void HandoffSender::OnMessage(const std::shared_ptr<PeerLink>& link, const PeerM
 
 void HandoffSender::OnLost(const std::shared_ptr<PeerLink>& link, TimePoint now) {
   std::erase_if(links_, [&](const auto& entry) { return entry.second == link; });
-  const Status lost = link->refusal.ok() ? absl::UnavailableError(base::StrCat("the decode worker ", link->worker, " was lost during the hand-off; send the request again")) : link->refusal;
+  const Status lost =
+      link->refusal.ok() ? absl::UnavailableError(base::StrCat("the decode worker ", link->worker,
+                                                               " was lost during the hand-off; send the request again"))
+                         : link->refusal;
   std::vector<RequestId> hit;
   for (const auto& [id, out] : outgoing_)
     if (out.link == link) hit.push_back(id);

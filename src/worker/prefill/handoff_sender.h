@@ -24,7 +24,8 @@ class HandoffSender {
  public:
   // Opens a connection to a peer and says hello on it.
   using Dial = std::function<StatusOr<std::shared_ptr<PeerLink>>(const PeerAddress&)>;
-  HandoffSender(kv_transfer::HandoffOptions options, const Executor& executor, scheduler::Scheduler& scheduler, Dial dial)
+  HandoffSender(kv_transfer::HandoffOptions options, const Executor& executor, scheduler::Scheduler& scheduler,
+                Dial dial)
       : options_(options), executor_(executor), scheduler_(scheduler), dial_(std::move(dial)) {}
 
   void Assigned(const GenerationRequest& request, const PeerAddress& decode);
@@ -69,7 +70,8 @@ class HandoffSender {
   };
 
   void Feed(RequestId request, kv_transfer::PrefillEvent event, TimePoint now);
-  void Perform(Outgoing& out, kv_transfer::PrefillAction action, TimePoint now, std::deque<kv_transfer::PrefillEvent>& next);
+  void Perform(Outgoing& out, kv_transfer::PrefillAction action, TimePoint now,
+               std::deque<kv_transfer::PrefillEvent>& next);
   Status Connect(Outgoing& out);
   std::vector<kv_transfer::Piece> PiecesOf(const scheduler::PlannedPush& push, int first_group, int groups) const;
   void Flush(PeerLink& link);

@@ -56,7 +56,9 @@ struct Pair {
     inbox = std::make_unique<Inbox>();
     socket = std::make_unique<FramedSocket>(UniqueFd(ends[1]));
   }
-  void Write(const std::string& bytes) { EXPECT_EQ(write(raw.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size())); }
+  void Write(const std::string& bytes) {
+    EXPECT_EQ(write(raw.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  }
 
   UniqueFd raw;
   std::unique_ptr<Inbox> inbox;
@@ -203,8 +205,10 @@ TEST(FramedListener, AcceptsReplacesAnOldFileAndCleansUp) {
   EXPECT_GE(accepted.get_future().get().get(), 0);
   listener->reset();
   EXPECT_NE(access(path.c_str(), F_OK), 0);
-  EXPECT_EQ(FramedListener::Start("/tmp/" + std::string(200, 'x'), [](UniqueFd) {}).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(FramedListener::Start(std::string(folder) + "/absent/s", [](UniqueFd) {}).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(FramedListener::Start("/tmp/" + std::string(200, 'x'), [](UniqueFd) {}).status().code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(FramedListener::Start(std::string(folder) + "/absent/s", [](UniqueFd) {}).status().code(),
+            StatusCode::kUnavailable);
   rmdir(folder);
 }
 

@@ -27,7 +27,9 @@ TEST(MappedFile, HoldsTheBytesAfterTheNameIsGone) {
 TEST(MappedFile, RefusesWhatIsNoFileAndNamesIt) {
   char empty[] = "/tmp/tokenworks-XXXXXX";
   close(mkstemp(empty));
-  for (const auto& [path, code] : {std::pair<std::string, StatusCode>{"/tmp/tokenworks-absent", StatusCode::kNotFound}, {"/tmp", StatusCode::kInvalidArgument}, {empty, StatusCode::kInvalidArgument}}) {
+  for (const auto& [path, code] : {std::pair<std::string, StatusCode>{"/tmp/tokenworks-absent", StatusCode::kNotFound},
+                                   {"/tmp", StatusCode::kInvalidArgument},
+                                   {empty, StatusCode::kInvalidArgument}}) {
     const Status status = MappedFile::Open(path).status();
     EXPECT_EQ(status.code(), code) << path;
     EXPECT_NE(std::string(status.message()).find(path), std::string::npos);

@@ -19,8 +19,9 @@ inline std::unique_ptr<text::Tokenizer> ByteTokenizer() {
   for (int b = 0; b < 256; ++b) {  // GPT-2's printable alphabet
     const bool printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
     const int code = printable ? b : next++;
-    data.tokens.push_back(code < 0x80 ? std::string(1, static_cast<char>(code))
-                                      : std::string{static_cast<char>(0xC0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3F))});
+    data.tokens.push_back(
+        code < 0x80 ? std::string(1, static_cast<char>(code))
+                    : std::string{static_cast<char>(0xC0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3F))});
   }
   data.tokens.push_back("<|im_start|>");
   data.tokens.push_back("<|im_end|>");
@@ -93,7 +94,8 @@ class FakeBackend final : public Backend {
   uint64_t count_ = 0;
 };
 
-inline TokenDelta Delta(uint32_t sequence, uint32_t position, std::string_view bytes, FinishReason finish = FinishReason::kNone, bool end_token = false) {
+inline TokenDelta Delta(uint32_t sequence, uint32_t position, std::string_view bytes,
+                        FinishReason finish = FinishReason::kNone, bool end_token = false) {
   TokenDelta delta;
   delta.sequence = sequence;
   delta.position = position;
@@ -104,7 +106,13 @@ inline TokenDelta Delta(uint32_t sequence, uint32_t position, std::string_view b
 }
 
 inline RequestSummary Summary() {
-  return {.status = OkStatus(), .path = "disaggregated", .prefill_worker = "prefill-0", .decode_worker = "decode-0", .timings = {1, 2, 3, 4}, .ttft_ms = 5, .cached_tokens = 16};
+  return {.status = OkStatus(),
+          .path = "disaggregated",
+          .prefill_worker = "prefill-0",
+          .decode_worker = "decode-0",
+          .timings = {1, 2, 3, 4},
+          .ttft_ms = 5,
+          .cached_tokens = 16};
 }
 
 // "Hi é!" to every sequence, one byte per step, and an end token.
@@ -125,7 +133,10 @@ struct Service {
 
   explicit Service(std::function<void(FakeBackend::Submitted)> script = Greet) {
     backend.script = std::move(script);
-    chat_template = std::move(*text::ChatTemplate::Create("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "", "<|im_end|>"));
+    chat_template = std::move(
+        *text::ChatTemplate::Create("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% "
+                                    "endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+                                    "", "<|im_end|>"));
     FrontendOptions o;
     o.model = "tiny";
     o.aliases = {"small"};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole HTTP transcripts against tests/golden/http/*.txt: a request body, a line of dashes, the answer with its chunks joined.
-// TOKENWORKS_WRITE_GOLDENS=1 writes the answers anew.
+// Whole HTTP transcripts against tests/golden/http/*.txt: a request body, a line of dashes, the answer with its chunks
+// joined. TOKENWORKS_WRITE_GOLDENS=1 writes the answers anew.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -38,9 +38,13 @@ TEST(Golden, Transcripts) {
     const size_t cut = all.find(mark), line = all.find('\n');
     ASSERT_NE(cut, std::string::npos) << entry.path();
     Service service;
-    const std::string answer = Joined(service.Ask(http::Post(all.substr(0, line), all.substr(line + 1, cut - line - 1), "X-Request-ID: golden\r\n"))) + "\n";
-    if (std::getenv("TOKENWORKS_WRITE_GOLDENS")) std::ofstream(entry.path()) << all.substr(0, cut) << mark << answer;
-    else EXPECT_EQ(answer, all.substr(cut + mark.size())) << entry.path();
+    const std::string answer = Joined(service.Ask(http::Post(all.substr(0, line), all.substr(line + 1, cut - line - 1),
+                                                             "X-Request-ID: golden\r\n"))) +
+                               "\n";
+    if (std::getenv("TOKENWORKS_WRITE_GOLDENS"))
+      std::ofstream(entry.path()) << all.substr(0, cut) << mark << answer;
+    else
+      EXPECT_EQ(answer, all.substr(cut + mark.size())) << entry.path();
     ++seen;
   }
   EXPECT_GE(seen, 8);

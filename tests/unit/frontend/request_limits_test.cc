@@ -27,7 +27,8 @@ bool HttpTakes(const std::string& field, const nlohmann::json& value) {
   openai_http::ApiError error;
   openai_http::CompletionRequest request;
   const std::string body = nlohmann::json{{"prompt", {1, 2}}, {field, value}}.dump();
-  const bool fine = openai_http::ParseBody(body, &json, &error) && openai_http::ParseCompletion(json, {kVocabulary}, &request, &error);
+  const bool fine = openai_http::ParseBody(body, &json, &error) &&
+                    openai_http::ParseCompletion(json, {kVocabulary}, &request, &error);
   if (!fine) {
     EXPECT_EQ(error.status, 400);
     EXPECT_NE(error.message.find("`" + field), std::string::npos) << error.message;
@@ -55,21 +56,36 @@ TEST(RequestLimits, NumbersAreTakenAlike) {
     std::vector<double> good, bad;
   };
   const Field fields[] = {
-      {"temperature", [](v1::Sampling& s, double v) { s.set_temperature(static_cast<float>(v)); }, {0, 1, 2}, {-0.01, 2.01, 1e30}},
+      {"temperature",
+       [](v1::Sampling& s, double v) { s.set_temperature(static_cast<float>(v)); },
+       {0, 1, 2},
+       {-0.01, 2.01, 1e30}},
       {"top_p", [](v1::Sampling& s, double v) { s.set_top_p(static_cast<float>(v)); }, {0.001, 1}, {0, -1, 1.01}},
       {"min_p", [](v1::Sampling& s, double v) { s.set_min_p(static_cast<float>(v)); }, {0, 1}, {-0.01, 1.01}},
-      {"repetition_penalty", [](v1::Sampling& s, double v) { s.set_repetition_penalty(static_cast<float>(v)); }, {0.1, 10}, {0, -1, 10.1}},
-      {"frequency_penalty", [](v1::Sampling& s, double v) { s.set_frequency_penalty(static_cast<float>(v)); }, {-2, 2}, {-2.1, 2.1}},
-      {"presence_penalty", [](v1::Sampling& s, double v) { s.set_presence_penalty(static_cast<float>(v)); }, {-2, 2}, {-2.1, 2.1}},
+      {"repetition_penalty",
+       [](v1::Sampling& s, double v) { s.set_repetition_penalty(static_cast<float>(v)); },
+       {0.1, 10},
+       {0, -1, 10.1}},
+      {"frequency_penalty",
+       [](v1::Sampling& s, double v) { s.set_frequency_penalty(static_cast<float>(v)); },
+       {-2, 2},
+       {-2.1, 2.1}},
+      {"presence_penalty",
+       [](v1::Sampling& s, double v) { s.set_presence_penalty(static_cast<float>(v)); },
+       {-2, 2},
+       {-2.1, 2.1}},
       {"top_k", [](v1::Sampling& s, double v) { s.set_top_k(static_cast<int>(v)); }, {-1, 0, 1000000}, {-2}},
       {"max_tokens", [](v1::Sampling& s, double v) { s.set_max_tokens(static_cast<int>(v)); }, {1, 1000000}, {0, -1}},
       {"min_tokens", [](v1::Sampling& s, double v) { s.set_min_tokens(static_cast<int>(v)); }, {0, 1000}, {-1}},
   };
   for (const Field& f : fields) {
-    const auto grpc = [&](double v) { return GrpcTakes(f.name, [&](v1::GenerateRequest& in) { f.set(*in.mutable_sampling(), v); }); };
+    const auto grpc = [&](double v) {
+      return GrpcTakes(f.name, [&](v1::GenerateRequest& in) { f.set(*in.mutable_sampling(), v); });
+    };
     for (const double v : f.good) EXPECT_TRUE(HttpTakes(f.name, v) && grpc(v)) << f.name << " " << v;
     for (const double v : f.bad) EXPECT_FALSE(HttpTakes(f.name, v) || grpc(v)) << f.name << " " << v;
-    if (std::string(f.name).find("top_k") == std::string::npos && std::string(f.name).find("tokens") == std::string::npos) {
+    if (std::string(f.name).find("top_k") == std::string::npos &&
+        std::string(f.name).find("tokens") == std::string::npos) {
       EXPECT_FALSE(grpc(std::nan(""))) << f.name;
     }
   }
@@ -78,28 +94,41 @@ TEST(RequestLimits, NumbersAreTakenAlike) {
 TEST(RequestLimits, ListsAndTextsAreTakenAlike) {
   const auto stops = [](int n, size_t bytes) {
     const std::vector<std::string> list(static_cast<size_t>(n), std::string(bytes, 'x'));
-    return std::pair(HttpTakes("stop", list), GrpcTakes("stop", [&](v1::GenerateRequest& in) { for (const auto& s : list) in.add_stop(s); }));
+    return std::pair(HttpTakes("stop", list), GrpcTakes("stop", [&](v1::GenerateRequest& in) {
+                       for (const auto& s : list) in.add_stop(s);
+                     }));
   };
   EXPECT_EQ(stops(16, 1024), std::pair(true, true));
   EXPECT_EQ(stops(17, 1), std::pair(false, false));
   EXPECT_EQ(stops(1, 1025), std::pair(false, false));
   EXPECT_EQ(stops(1, 0), std::pair(false, false));
-  const auto choices = [](int n) { return std::pair(HttpTakes("n", n), GrpcTakes("n", [&](v1::GenerateRequest& in) { in.set_n(static_cast<uint32_t>(n)); })); };
+  const auto choices = [](int n) {
+    return std::pair(HttpTakes("n", n),
+                     GrpcTakes("n", [&](v1::GenerateRequest& in) { in.set_n(static_cast<uint32_t>(n)); }));
+  };
   EXPECT_EQ(choices(64), std::pair(true, true));
   EXPECT_EQ(choices(65), std::pair(false, false));
-  const auto salt = [](size_t n) { return std::pair(HttpTakes("cache_salt", std::string(n, 's')), GrpcTakes("cache_salt", [&](v1::GenerateRequest& in) { in.set_cache_salt(std::string(n, 's')); })); };
+  const auto salt = [](size_t n) {
+    return std::pair(HttpTakes("cache_salt", std::string(n, 's')),
+                     GrpcTakes("cache_salt", [&](v1::GenerateRequest& in) { in.set_cache_salt(std::string(n, 's')); }));
+  };
   EXPECT_EQ(salt(256), std::pair(true, true));
   EXPECT_EQ(salt(257), std::pair(false, false));
   const auto ids = [](int n, int id) {
     const std::vector<int> list(static_cast<size_t>(n), id);
-    return std::pair(HttpTakes("stop_token_ids", list), GrpcTakes("stop_token_ids", [&](v1::GenerateRequest& in) { for (const int i : list) in.mutable_sampling()->add_stop_token_ids(i); }));
+    return std::pair(HttpTakes("stop_token_ids", list), GrpcTakes("stop_token_ids", [&](v1::GenerateRequest& in) {
+                       for (const int i : list) in.mutable_sampling()->add_stop_token_ids(i);
+                     }));
   };
   EXPECT_EQ(ids(256, kVocabulary - 1), std::pair(true, true));
   EXPECT_EQ(ids(257, 1), std::pair(false, false));
   EXPECT_EQ(ids(1, kVocabulary), std::pair(false, false));
   EXPECT_EQ(ids(1, -1), std::pair(false, false));
   const auto bias = [](int id, double v) {
-    return std::pair(HttpTakes("logit_bias", nlohmann::json{{std::to_string(id), v}}), GrpcTakes("logit_bias", [&](v1::GenerateRequest& in) { (*in.mutable_sampling()->mutable_logit_bias())[id] = static_cast<float>(v); }));
+    return std::pair(HttpTakes("logit_bias", nlohmann::json{{std::to_string(id), v}}),
+                     GrpcTakes("logit_bias", [&](v1::GenerateRequest& in) {
+                       (*in.mutable_sampling()->mutable_logit_bias())[id] = static_cast<float>(v);
+                     }));
   };
   EXPECT_EQ(bias(5, -100), std::pair(true, true));
   EXPECT_EQ(bias(5, 101), std::pair(false, false));

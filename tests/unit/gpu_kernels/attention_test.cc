@@ -20,21 +20,32 @@ TEST_P(DecodeAttentionTest, AgreesWithReference) {
   PagedPool pool = MakePool(context, c.kv_heads, c.dim);
   const std::vector<Bf16> query = RandomBf16(rows * heads * c.dim, 1.5f);
   std::vector<Bf16> expected(query.size());
-  DecodeAttentionArgs args{.query = query.data(), .kv = pool.HostView(), .tables = pool.HostTables(), .context = context.data(), .out = expected.data(),
-                           .rows = rows, .query_heads = heads, .kv_heads = c.kv_heads, .dim = c.dim, .splits = c.splits, .scale = 1 / std::sqrt(float(c.dim))};
+  DecodeAttentionArgs args{.query = query.data(),
+                           .kv = pool.HostView(),
+                           .tables = pool.HostTables(),
+                           .context = context.data(),
+                           .out = expected.data(),
+                           .rows = rows,
+                           .query_heads = heads,
+                           .kv_heads = c.kv_heads,
+                           .dim = c.dim,
+                           .splits = c.splits,
+                           .scale = 1 / std::sqrt(float(c.dim))};
   DecodeAttentionReference(args);
   const auto d_query = Upload(query), out = Output<Bf16>(query.size());
   const auto d_context = Upload(context);
   const auto partial = Output<float>(DecodePartialFloats(args));
-  args.query = d_query.data(), args.kv = pool.DeviceView(), args.tables = pool.DeviceTables(), args.context = d_context.data();
+  args.query = d_query.data(), args.kv = pool.DeviceView(), args.tables = pool.DeviceTables(),
+  args.context = d_context.data();
   args.out = out.data(), args.partial = partial.data();
   DecodeAttention(context_, args);
   EXPECT_LT(RelativeError(Download(out), expected), 5e-3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, DecodeAttentionTest,
-                         ::testing::Values(DecodeCase{64, 1, 2, 1}, DecodeCase{64, 3, 3, 4}, DecodeCase{64, 8, 1, 2}, DecodeCase{128, 1, 1, 1}, DecodeCase{128, 4, 2, 1},
-                                           DecodeCase{128, 4, 2, 7}, DecodeCase{128, 7, 1, 64}, DecodeCase{128, 8, 2, 3}));
+                         ::testing::Values(DecodeCase{64, 1, 2, 1}, DecodeCase{64, 3, 3, 4}, DecodeCase{64, 8, 1, 2},
+                                           DecodeCase{128, 1, 1, 1}, DecodeCase{128, 4, 2, 1}, DecodeCase{128, 4, 2, 7},
+                                           DecodeCase{128, 7, 1, 64}, DecodeCase{128, 8, 2, 3}));
 
 TEST_F(PagedKvTest, DecodeSplitsFillTheDevice) {
   EXPECT_EQ(DecodeSplits(64, 8, 4096, 132), 1);
@@ -59,12 +70,23 @@ TEST_F(PrefillAttentionTest, ChunksOfSeveralSequences) {
     PagedPool pool = MakePool(context, kv_heads, dim);
     const std::vector<Bf16> query = RandomBf16(first_row.back() * heads * dim, 1.5f);
     std::vector<Bf16> expected(query.size());
-    PrefillAttentionArgs args{.query = query.data(), .kv = pool.HostView(), .tables = pool.HostTables(), .first_row = first_row.data(), .context = context.data(), .out = expected.data(),
-                              .sequences = count, .max_rows = 130, .query_heads = heads, .kv_heads = kv_heads, .dim = dim, .scale = 1 / std::sqrt(float(dim))};
+    PrefillAttentionArgs args{.query = query.data(),
+                              .kv = pool.HostView(),
+                              .tables = pool.HostTables(),
+                              .first_row = first_row.data(),
+                              .context = context.data(),
+                              .out = expected.data(),
+                              .sequences = count,
+                              .max_rows = 130,
+                              .query_heads = heads,
+                              .kv_heads = kv_heads,
+                              .dim = dim,
+                              .scale = 1 / std::sqrt(float(dim))};
     PrefillAttentionReference(args);
     const auto d_query = Upload(query), out = Output<Bf16>(query.size());
     const auto d_first_row = Upload(first_row), d_context = Upload(context);
-    args.query = d_query.data(), args.kv = pool.DeviceView(), args.tables = pool.DeviceTables(), args.first_row = d_first_row.data();
+    args.query = d_query.data(), args.kv = pool.DeviceView(), args.tables = pool.DeviceTables(),
+    args.first_row = d_first_row.data();
     args.context = d_context.data(), args.out = out.data();
     PrefillAttention(context_, args);
     EXPECT_LT(RelativeError(Download(out), expected), 5e-3) << dim;

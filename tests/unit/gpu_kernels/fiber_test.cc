@@ -55,8 +55,10 @@ TEST(Fiber, AnAsyncCopyArrivesOnlyAtItsWait) {
 }
 
 void HalfABarrier(Args) {
-  if (threadIdx.x < 32) __syncthreads();
-  else WarpSum(1.0f), __syncwarp(), __syncthreads(), __syncthreads();
+  if (threadIdx.x < 32)
+    __syncthreads();
+  else
+    WarpSum(1.0f), __syncwarp(), __syncthreads(), __syncthreads();
 }
 
 TEST(FiberDeathTest, ABarrierThatSomeThreadsMissIsReported) {
@@ -74,7 +76,8 @@ void Product(Args a) {
   TW_SHARED_MEMORY(raw);
   Bf16* m = reinterpret_cast<Bf16*>(raw);
   const int lane = static_cast<int>(LaneId());
-  for (int i = lane; i < 256; i += 32) m[i] = ToBf16(static_cast<float>(i % 16 == i / 16) + static_cast<float>(i == 3));  // identity, and 1 at (0, 3)
+  for (int i = lane; i < 256; i += 32)
+    m[i] = ToBf16(static_cast<float>(i % 16 == i / 16) + static_cast<float>(i == 3));  // identity, and 1 at (0, 3)
   __syncwarp();
   LoadMatrix4(x, m + (lane % 8 + (lane / 8 & 1) * 8) * 16 + (lane / 16) * 8);
   float d[4] = {};
@@ -88,7 +91,8 @@ TEST(Fiber, MatrixFragmentsAreWhereTheInstructionHasThem) {
   std::vector<float> out(128);
   Launch({}, Product, {1}, 32, 512, Args{out.data(), true});
   for (int row = 0; row < 16; ++row)
-    for (int n = 0; n < 8; ++n) EXPECT_EQ(out[row * 8 + n], static_cast<float>(16 * n + row + (row == 0 ? 16 * n + 3 : 0))) << row << " " << n;
+    for (int n = 0; n < 8; ++n)
+      EXPECT_EQ(out[row * 8 + n], static_cast<float>(16 * n + row + (row == 0 ? 16 * n + 3 : 0))) << row << " " << n;
 }
 
 }  // namespace

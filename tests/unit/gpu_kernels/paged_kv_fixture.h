@@ -42,7 +42,8 @@ class PagedKvTest : public DeviceTest {
         for (int plane = 0; plane < 2; ++plane)
           for (int h = 0; h < heads; ++h)
             for (int i = 0; i < dim; ++i)
-              kv.base[p.blocks[s * p.stride + t / 16] * kv.block_stride + plane * kv.plane_stride + h * kv.head_stride + t % 16 * kv.token_stride + i] = Bf16{0x7fff};
+              kv.base[p.blocks[s * p.stride + t / 16] * kv.block_stride + plane * kv.plane_stride + h * kv.head_stride +
+                      t % 16 * kv.token_stride + i] = Bf16{0x7fff};
     p.on_device = Upload(p.host);
     p.blocks_on_device = Upload(p.blocks);
     return p;

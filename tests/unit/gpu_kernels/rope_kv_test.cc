@@ -18,15 +18,27 @@ TEST_F(RopeKvWriteTest, BothPairings) {
       const std::vector<Bf16> qkv = RandomBf16(rows * heads * dim);
       const std::vector<int32_t> sequence = {0, 1, 1, 0, 1}, position = {59, 399, 0, -1, 17};
       std::vector<double> frequency(dim / 2);
-      for (int i = 0; i < dim / 2; ++i) frequency[i] = std::pow(500000.0, -2.0 * i / dim) * 300;  // as far out as position 120k
+      for (int i = 0; i < dim / 2; ++i)
+        frequency[i] = std::pow(500000.0, -2.0 * i / dim) * 300;  // as far out as position 120k
       const auto d_qkv = Upload(qkv), query = Output<Bf16>(rows * query_heads * dim);
       std::vector<Bf16> expected = Download(query);
       const auto d_sequence = Upload(sequence), d_position = Upload(position);
       const auto d_frequency = Upload(frequency);
-      RopeKvWriteArgs args{.qkv = qkv.data(), .query = expected.data(), .kv = pool.HostView(), .tables = pool.HostTables(), .sequence = sequence.data(),
-                           .position = position.data(), .frequency = frequency.data(), .rows = rows, .query_heads = query_heads, .kv_heads = kv_heads, .dim = dim, .neighbours = neighbours};
+      RopeKvWriteArgs args{.qkv = qkv.data(),
+                           .query = expected.data(),
+                           .kv = pool.HostView(),
+                           .tables = pool.HostTables(),
+                           .sequence = sequence.data(),
+                           .position = position.data(),
+                           .frequency = frequency.data(),
+                           .rows = rows,
+                           .query_heads = query_heads,
+                           .kv_heads = kv_heads,
+                           .dim = dim,
+                           .neighbours = neighbours};
       RopeKvWriteReference(args);
-      args.qkv = d_qkv.data(), args.query = query.data(), args.kv = pool.DeviceView(), args.tables = pool.DeviceTables();
+      args.qkv = d_qkv.data(), args.query = query.data(), args.kv = pool.DeviceView(),
+      args.tables = pool.DeviceTables();
       args.sequence = d_sequence.data(), args.position = d_position.data(), args.frequency = d_frequency.data();
       RopeKvWrite(context_, args);
       // The padding row stays poisoned on both sides, and so do positions past the context: take those bits out.
@@ -47,7 +59,14 @@ TEST_F(KvBlockCopyTest, PackThenUnpackMovesOnlyTheRun) {
     for (auto& b : pool) b = static_cast<unsigned char>(random_());
     const std::vector<int32_t> order = {22, 0, 7, 8, 9, 15, 3};
     std::vector<unsigned char> expected(order.size() * run);
-    KvBlockCopyArgs args{.pool = pool.data(), .message = expected.data(), .blocks = order.data(), .count = static_cast<int>(order.size()), .block_bytes = block_bytes, .offset_bytes = offset, .run_bytes = run, .ctas = ctas};
+    KvBlockCopyArgs args{.pool = pool.data(),
+                         .message = expected.data(),
+                         .blocks = order.data(),
+                         .count = static_cast<int>(order.size()),
+                         .block_bytes = block_bytes,
+                         .offset_bytes = offset,
+                         .run_bytes = run,
+                         .ctas = ctas};
     PackKvBlocksReference(args);
     const auto d_pool = Upload(pool), message = Output<unsigned char>(expected.size());
     const auto d_order = Upload(order);
@@ -59,7 +78,13 @@ TEST_F(KvBlockCopyTest, PackThenUnpackMovesOnlyTheRun) {
     const auto d_other = Upload(other);
     args.pool = d_other.data();
     UnpackKvBlocks(context_, args);
-    UnpackKvBlocksReference({.pool = other.data(), .message = expected.data(), .blocks = order.data(), .count = static_cast<int>(order.size()), .block_bytes = block_bytes, .offset_bytes = offset, .run_bytes = run});
+    UnpackKvBlocksReference({.pool = other.data(),
+                             .message = expected.data(),
+                             .blocks = order.data(),
+                             .count = static_cast<int>(order.size()),
+                             .block_bytes = block_bytes,
+                             .offset_bytes = offset,
+                             .run_bytes = run});
     EXPECT_EQ(Download(d_other), other);
   }
 }

@@ -19,7 +19,12 @@ TEST_F(EmbeddingTest, CopiesRowsAndZeroesUnknownTokens) {
     const std::vector<Bf16> table = RandomBf16(37 * width);
     const std::vector<int32_t> tokens = {0, 36, 5, -1, 37, 5};
     std::vector<Bf16> expected(tokens.size() * width);
-    EmbeddingArgs args{.table = table.data(), .tokens = tokens.data(), .out = expected.data(), .rows = 6, .width = width, .vocabulary = 37};
+    EmbeddingArgs args{.table = table.data(),
+                       .tokens = tokens.data(),
+                       .out = expected.data(),
+                       .rows = 6,
+                       .width = width,
+                       .vocabulary = 37};
     GatherEmbeddingReference(args);
     const auto d_table = Upload(table);
     const auto d_tokens = Upload(tokens);
@@ -40,8 +45,18 @@ TEST_F(AddRmsNormTest, OddShapes) {
         const auto d_residual = Upload(residual), d_delta = Upload(delta), out = Output<Bf16>(residual.size());
         const auto d_gain = Upload(gain);
         std::vector<Bf16> expected(residual.size());
-        AddRmsNormReference({.residual = residual.data(), .delta = adds ? delta.data() : nullptr, .gain = gain.data(), .out = expected.data(), .rows = rows, .width = width});
-        AddRmsNorm(context_, {.residual = d_residual.data(), .delta = adds ? d_delta.data() : nullptr, .gain = d_gain.data(), .out = out.data(), .rows = rows, .width = width});
+        AddRmsNormReference({.residual = residual.data(),
+                             .delta = adds ? delta.data() : nullptr,
+                             .gain = gain.data(),
+                             .out = expected.data(),
+                             .rows = rows,
+                             .width = width});
+        AddRmsNorm(context_, {.residual = d_residual.data(),
+                              .delta = adds ? d_delta.data() : nullptr,
+                              .gain = d_gain.data(),
+                              .out = out.data(),
+                              .rows = rows,
+                              .width = width});
         EXPECT_LT(RelativeError(Download(out), expected), 2e-3) << width << " x " << rows;
         EXPECT_TRUE(SameBits(Download(d_residual), residual)) << width << " x " << rows;
       }
@@ -68,14 +83,24 @@ class GemvCases : public DeviceTest, public ::testing::WithParamInterface<GemvCa
 
 TEST_P(GemvCases, AgreesWithReference) {
   const GemvCase c = GetParam();
-  const std::vector<Bf16> weight = RandomBf16(size_t(c.outputs) * (c.swiglu ? 2 : 1) * c.inputs, 0.1f), x = RandomBf16(c.rows * c.inputs);
+  const std::vector<Bf16> weight = RandomBf16(size_t(c.outputs) * (c.swiglu ? 2 : 1) * c.inputs, 0.1f),
+                          x = RandomBf16(c.rows * c.inputs);
   const std::vector<Bf16> residual = RandomBf16(c.rows * c.outputs);
   const std::vector<float> gain = RandomFloat(c.inputs, 1, 0.2f);
   std::vector<Bf16> expected(c.rows * c.outputs);
-  GemvArgs args{.weight = weight.data(), .x = x.data(), .gain = c.norm ? gain.data() : nullptr, .swiglu = c.swiglu, .residual = c.residual ? residual.data() : nullptr,
-                .y = expected.data(), .rows = c.rows, .outputs = c.outputs, .inputs = c.inputs, .multiprocessors = 2};
+  GemvArgs args{.weight = weight.data(),
+                .x = x.data(),
+                .gain = c.norm ? gain.data() : nullptr,
+                .swiglu = c.swiglu,
+                .residual = c.residual ? residual.data() : nullptr,
+                .y = expected.data(),
+                .rows = c.rows,
+                .outputs = c.outputs,
+                .inputs = c.inputs,
+                .multiprocessors = 2};
   GemvReference(args);
-  const auto d_weight = Upload(weight), d_x = Upload(x), d_residual = Upload(residual), out = Output<Bf16>(expected.size());
+  const auto d_weight = Upload(weight), d_x = Upload(x), d_residual = Upload(residual),
+             out = Output<Bf16>(expected.size());
   const auto d_gain = Upload(gain);
   args.weight = d_weight.data(), args.x = d_x.data(), args.gain = c.norm ? d_gain.data() : nullptr;
   args.residual = c.residual ? d_residual.data() : nullptr, args.y = out.data();
@@ -83,11 +108,13 @@ TEST_P(GemvCases, AgreesWithReference) {
   EXPECT_LT(RelativeError(Download(out), expected), 4e-3);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, GemvCases,
-                         ::testing::Values(GemvCase{1, 1, 8, false, false, false}, GemvCase{1, 150, 4096, false, false, false}, GemvCase{1, 33, 576, false, true, false},
-                                           GemvCase{2, 70, 1032, false, true, true}, GemvCase{1, 65, 14336, false, false, true}, GemvCase{2, 130, 2048, true, true, false},
-                                           GemvCase{1, 7, 1536, true, false, false}, GemvCase{1, 90, 4096, true, true, false}, GemvCase{2, 17, 14336, true, false, false},
-                                           GemvCase{2, 3, 264, false, false, false}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, GemvCases,
+    ::testing::Values(GemvCase{1, 1, 8, false, false, false}, GemvCase{1, 150, 4096, false, false, false},
+                      GemvCase{1, 33, 576, false, true, false}, GemvCase{2, 70, 1032, false, true, true},
+                      GemvCase{1, 65, 14336, false, false, true}, GemvCase{2, 130, 2048, true, true, false},
+                      GemvCase{1, 7, 1536, true, false, false}, GemvCase{1, 90, 4096, true, true, false},
+                      GemvCase{2, 17, 14336, true, false, false}, GemvCase{2, 3, 264, false, false, false}));
 
 TEST_F(GemvTest, FloatOutputInPlaceResidual) {
   const std::vector<Bf16> weight = RandomBf16(40 * 128, 0.1f), x = RandomBf16(128);

@@ -16,20 +16,31 @@ class SampleTest : public DeviceTest {
     std::vector<float> logprob, top_logprob;
   };
 
-  void Run(std::vector<float> logits, int vocabulary, int stride, const std::vector<SamplingRow>& rows, const std::vector<LogitEdit>& edits) {
+  void Run(std::vector<float> logits, int vocabulary, int stride, const std::vector<SamplingRow>& rows,
+           const std::vector<LogitEdit>& edits) {
     const int n = static_cast<int>(rows.size());
     const auto d_logits = Upload(logits);
     const auto d_rows = Upload(rows);
     const auto d_edits = Upload(edits);
-    const auto edited = Output<float>(edits.size()), logprob = Output<float>(n), top_logprob = Output<float>(n * kMaxTopTokens);
+    const auto edited = Output<float>(edits.size()), logprob = Output<float>(n),
+               top_logprob = Output<float>(n * kMaxTopTokens);
     const auto token = Output<int32_t>(n), top_token = Output<int32_t>(n * kMaxTopTokens);
     expected_ = {Download(token), Download(top_token), Download(logprob), Download(top_logprob)};
     slack_.assign(n, 0);
     std::vector<float> host = logits;
-    SampleArgs args{.logits = host.data(), .row = rows.data(), .edits = edits.data(), .token = expected_.token.data(), .logprob = expected_.logprob.data(),
-                    .top_token = expected_.top_token.data(), .top_logprob = expected_.top_logprob.data(), .rows = n, .vocabulary = vocabulary, .stride = stride};
+    SampleArgs args{.logits = host.data(),
+                    .row = rows.data(),
+                    .edits = edits.data(),
+                    .token = expected_.token.data(),
+                    .logprob = expected_.logprob.data(),
+                    .top_token = expected_.top_token.data(),
+                    .top_logprob = expected_.top_logprob.data(),
+                    .rows = n,
+                    .vocabulary = vocabulary,
+                    .stride = stride};
     SampleReference(args, slack_.data());
-    args.logits = d_logits.data(), args.row = d_rows.data(), args.edits = d_edits.data(), args.edited = edited.data(), args.token = token.data();
+    args.logits = d_logits.data(), args.row = d_rows.data(), args.edits = d_edits.data(), args.edited = edited.data(),
+    args.token = token.data();
     args.logprob = logprob.data(), args.top_token = top_token.data(), args.top_logprob = top_logprob.data();
     Sample(context_, args);
     results_ = {Download(token), Download(top_token), Download(logprob), Download(top_logprob)};
@@ -45,8 +56,10 @@ class SampleTest : public DeviceTest {
         EXPECT_NEAR(results_.logprob[r], expected_.logprob[r], 1e-3f) << r;
       }
       for (int i = 0; i < rows[r].logprobs; ++i) {
-        EXPECT_EQ(results_.top_token[r * kMaxTopTokens + i], expected_.top_token[r * kMaxTopTokens + i]) << r << " " << i;
-        EXPECT_NEAR(results_.top_logprob[r * kMaxTopTokens + i], expected_.top_logprob[r * kMaxTopTokens + i], 1e-3f) << r << " " << i;
+        EXPECT_EQ(results_.top_token[r * kMaxTopTokens + i], expected_.top_token[r * kMaxTopTokens + i])
+            << r << " " << i;
+        EXPECT_NEAR(results_.top_logprob[r * kMaxTopTokens + i], expected_.top_logprob[r * kMaxTopTokens + i], 1e-3f)
+            << r << " " << i;
       }
     }
   }
@@ -58,12 +71,21 @@ class SampleTest : public DeviceTest {
 TEST_F(SampleTest, EveryParameterAgainstSorting) {
   for (const int vocabulary : {5, 130, 4099, 32000}) {
     const int stride = (vocabulary + 3) / 4 * 4;
-    std::vector<SamplingRow> rows = {
-        {.temperature = 0, .logprobs = 20}, {.temperature = 1}, {.temperature = 0.7f, .top_k = 50}, {.temperature = 1.3f, .top_p = 0.9f}, {.min_p = 0.05f},
-        {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.02f, .logprobs = 3}, {.top_k = 1}, {.top_p = 0.01f}, {.top_k = 4000, .top_p = 0.6f}, {.logprobs = 0}};
+    std::vector<SamplingRow> rows = {{.temperature = 0, .logprobs = 20},
+                                     {.temperature = 1},
+                                     {.temperature = 0.7f, .top_k = 50},
+                                     {.temperature = 1.3f, .top_p = 0.9f},
+                                     {.min_p = 0.05f},
+                                     {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.02f, .logprobs = 3},
+                                     {.top_k = 1},
+                                     {.top_p = 0.01f},
+                                     {.top_k = 4000, .top_p = 0.6f},
+                                     {.logprobs = 0}};
     const size_t kinds = rows.size();
     for (size_t i = 0; i < 2 * kinds; ++i) rows.push_back(rows[i % kinds]);  // other seeds
-    for (SamplingRow& r : rows) r.seed = random_(), r.sequence = RandomInt(0, 3), r.position = RandomInt(0, 5000), r.logprobs = r.logprobs > vocabulary ? vocabulary : r.logprobs;
+    for (SamplingRow& r : rows)
+      r.seed = random_(), r.sequence = RandomInt(0, 3), r.position = RandomInt(0, 5000),
+      r.logprobs = r.logprobs > vocabulary ? vocabulary : r.logprobs;
     Run(RandomFloat(rows.size() * stride, 0, 3), vocabulary, stride, rows, {});
     ExpectAgreement(rows);
   }
@@ -74,8 +96,14 @@ TEST_F(SampleTest, PenaltiesBiasAndForbiddenTokens) {
   std::vector<LogitEdit> edits;
   std::vector<SamplingRow> rows;
   for (int r = 0; r < 6; ++r) {
-    rows.push_back({.temperature = r % 2 ? 0.9f : 0.0f, .top_k = r % 3 * 10, .repetition_penalty = 1.3f, .frequency_penalty = 0.4f, .presence_penalty = 0.3f, .logprobs = 5,
-                    .seed = random_(), .first_edit = static_cast<int>(edits.size())});
+    rows.push_back({.temperature = r % 2 ? 0.9f : 0.0f,
+                    .top_k = r % 3 * 10,
+                    .repetition_penalty = 1.3f,
+                    .frequency_penalty = 0.4f,
+                    .presence_penalty = 0.3f,
+                    .logprobs = 5,
+                    .seed = random_(),
+                    .first_edit = static_cast<int>(edits.size())});
     for (int t = r; t < vocabulary; t += 7)
       edits.push_back({t, RandomInt(0, 2), r == 3 ? 2.5f : t % 5 == 0 ? -INFINITY : 0.0f, RandomInt(0, 1)});
     rows.back().edits = static_cast<int>(edits.size()) - rows.back().first_edit;
@@ -86,7 +114,8 @@ TEST_F(SampleTest, PenaltiesBiasAndForbiddenTokens) {
 
 TEST_F(SampleTest, TiesGoToLowerIdsAndNaNIsNeverDrawn) {
   const int vocabulary = 6000;
-  std::vector<SamplingRow> rows = {{.temperature = 0}, {.top_k = 7}, {.top_p = 0.5f}, {.temperature = 0}, {.temperature = 1}, {.temperature = 1}};
+  std::vector<SamplingRow> rows = {{.temperature = 0}, {.top_k = 7},       {.top_p = 0.5f},
+                                   {.temperature = 0}, {.temperature = 1}, {.temperature = 1}};
   for (SamplingRow& r : rows) r.seed = random_();
   std::vector<float> logits(rows.size() * vocabulary, 1.25f);
   for (int i = 0; i < vocabulary; ++i) logits[3 * vocabulary + i] = i == 4321 ? -2.0f : NAN;

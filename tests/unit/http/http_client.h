@@ -52,7 +52,8 @@ class RawClient {
   std::string ReadAnswer() {
     std::string head = ReadUntil("\r\n\r\n");
     const size_t at = head.find("Content-Length: ");
-    if (at == std::string::npos) return head.find("chunked") == std::string::npos ? head : head + ReadUntil("\r\n0\r\n\r\n");
+    if (at == std::string::npos)
+      return head.find("chunked") == std::string::npos ? head : head + ReadUntil("\r\n0\r\n\r\n");
     const size_t size = std::stoul(head.substr(at + 16));
     while (buffer_.size() < size && Fill()) {
     }
@@ -79,7 +80,8 @@ class RawClient {
 };
 
 inline std::string Post(std::string_view path, std::string_view body, std::string_view headers = "") {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + std::string(headers) + "\r\n" + std::string(body);
+  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n" + std::string(headers) + "\r\n" + std::string(body);
 }
 inline std::string Get(std::string_view path) { return "GET " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n\r\n"; }
 

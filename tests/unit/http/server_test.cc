@@ -11,11 +11,11 @@
 namespace tokenworks::http {
 namespace {
 
+using std::chrono::milliseconds;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-using std::chrono::milliseconds;
 
 ServerOptions Quick() {
   ServerOptions o;
@@ -30,8 +30,12 @@ class ServerTest : public testing::Test {
  protected:
   void Serve(ServerOptions options = Quick()) {
     server_ = std::make_unique<Server>(std::move(options));
-    server_->Route("POST", "/echo", [](Request request, std::shared_ptr<Responder> responder) { responder->Send({.body = request.body}); });
-    server_->Route("GET", "/item/{id}", [](Request request, std::shared_ptr<Responder> responder) { responder->Send({.body = request.captures[0]}); });
+    server_->Route("POST", "/echo", [](Request request, std::shared_ptr<Responder> responder) {
+      responder->Send({.body = request.body});
+    });
+    server_->Route("GET", "/item/{id}", [](Request request, std::shared_ptr<Responder> responder) {
+      responder->Send({.body = request.captures[0]});
+    });
     server_->Route("GET", "/dropped", [](Request, std::shared_ptr<Responder>) {});
     server_->Route("GET", "/three", [](Request, std::shared_ptr<Responder> responder) {
       responder->BeginStream(200, "text/event-stream", {});
@@ -69,7 +73,9 @@ TEST_F(ServerTest, KeepsAliveAndAnswersPipelinedRequestsInOrder) {
 
 TEST_F(ServerTest, TakesChunkedBodiesAndSingleBytes) {
   Serve();
-  EXPECT_THAT(Ask("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), EndsWith("\r\n\r\nabcde"));
+  EXPECT_THAT(
+      Ask("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+      EndsWith("\r\n\r\nabcde"));
   RawClient client(server_->port());
   for (const char c : Post("/echo", "slowly")) client.Send(std::string_view(&c, 1));
   EXPECT_THAT(client.ReadAnswer(), EndsWith("\r\n\r\nslowly"));
@@ -82,7 +88,8 @@ TEST_F(ServerTest, ContinuesOnlyWhatItWillTake) {
   EXPECT_EQ(client.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   client.Send("ok");
   EXPECT_THAT(client.ReadAnswer(), EndsWith("\r\n\r\nok"));
-  EXPECT_THAT(Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\nExpect: 100-continue\r\n\r\n"), StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\nExpect: 100-continue\r\n\r\n"),
+              StartsWith("HTTP/1.1 413 "));
 }
 
 TEST_F(ServerTest, RefusesWhatIsTooLargeOrNoHttp) {
@@ -93,7 +100,8 @@ TEST_F(ServerTest, RefusesWhatIsTooLargeOrNoHttp) {
   for (int i = 0; i < 1000; ++i) flood += "A" + std::to_string(i) + ": b\r\n";
   EXPECT_THAT(Ask(Post("/echo", "", flood)), StartsWith("HTTP/1.1 431 "));
   EXPECT_THAT(Ask("hello\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
-  EXPECT_THAT(Ask("POST /echo HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(Ask("POST /echo HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+              StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(Ask("POST /echo HTTP/1.1\r\nContent-Length: -1\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(Ask("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(Ask(Post("/echo", "still")), EndsWith("still"));

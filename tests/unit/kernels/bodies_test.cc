@@ -21,25 +21,20 @@ std::vector<const KernelSet*> Bodies() {
   return sets;
 }
 
-void ExpectSameBits(const std::vector<float>& a, const std::vector<float>& b,
-                    const std::string& what) {
+void ExpectSameBits(const std::vector<float>& a, const std::vector<float>& b, const std::string& what) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i)
-    ASSERT_EQ(std::memcmp(&a[i], &b[i], 4), 0)
-        << what << " at " << i << ": " << a[i] << " against " << b[i];
+    ASSERT_EQ(std::memcmp(&a[i], &b[i], 4), 0) << what << " at " << i << ": " << a[i] << " against " << b[i];
 }
 
-std::vector<std::byte> RandomRaw(WeightType type, int rows, int columns, bool extreme,
-                                 std::mt19937& rng) {
+std::vector<std::byte> RandomRaw(WeightType type, int rows, int columns, bool extreme, std::mt19937& rng) {
   std::vector<std::byte> raw(RowBytes(type, columns) * rows);
   for (auto& b : raw) b = static_cast<std::byte>(extreme ? 0xFF : rng());
   const int block = type == WeightType::kQ4_1 ? 20 : type == WeightType::kQ4_0 ? 18 : 34;
   if (type == WeightType::kQ4_0 || type == WeightType::kQ4_1 || type == WeightType::kQ8_0) {
-    const uint16_t choices[] = {F32ToF16(0.013f), F32ToF16(-0.2f), 0x0001, 0x7BFF /* 65504 */,
-                                0x03FF};
+    const uint16_t choices[] = {F32ToF16(0.013f), F32ToF16(-0.2f), 0x0001, 0x7BFF /* 65504 */, 0x03FF};
     for (size_t at = 0; at < raw.size(); at += block) {
-      uint16_t d = choices[extreme ? rng() % 5 : rng() % 2],
-               m = choices[extreme ? rng() % 5 : rng() % 2];
+      uint16_t d = choices[extreme ? rng() % 5 : rng() % 2], m = choices[extreme ? rng() % 5 : rng() % 2];
       if (type == WeightType::kQ4_0) d = choices[rng() % 2];
       std::memcpy(&raw[at], &d, 2);
       if (type == WeightType::kQ4_1) std::memcpy(&raw[at + 2], &m, 2);
@@ -59,8 +54,7 @@ std::vector<float> RandomRows(int n, std::mt19937& rng, bool extreme) {
   std::vector<float> x(n);
   std::normal_distribution<float> normal;
   for (int i = 0; i < n; ++i)
-    x[i] = extreme ? (rng() % 2 ? 127.0f : -127.0f)
-                   : normal(rng) * std::exp2(static_cast<float>(rng() % 20) - 10);
+    x[i] = extreme ? (rng() % 2 ? 127.0f : -127.0f) : normal(rng) * std::exp2(static_cast<float>(rng() % 20) - 10);
   if (!extreme && n >= 64)
     for (int i = 0; i < 32; ++i) x[i] = 1e-30f;  // a block below the cut
   return x;
@@ -79,8 +73,7 @@ TEST(Matmul, AllBodiesAndBatchesGiveTheReferenceBits) {
           const std::vector<float> x = RandomRows(tokens * k, rng, extreme);
           Activations reference, fast;
           reference.Resize(tokens, k, wide);
-          for (int t = 0; t < tokens; ++t)
-            ScalarKernels().quantize_row(&x[t * k], k, reference.row(t));
+          for (int t = 0; t < tokens; ++t) ScalarKernels().quantize_row(&x[t * k], k, reference.row(t));
           std::vector<float> expected(tokens * rows);
           ScalarKernels().matmul(w, reference, 0, tokens, 0, w.groups(), expected.data(), rows);
           for (const KernelSet* set : Bodies()) {
@@ -99,9 +92,8 @@ TEST(Matmul, AllBodiesAndBatchesGiveTheReferenceBits) {
                 set->matmul(w, fast, t, n, 0, split, &out[t * rows], rows);
               }
               ExpectSameBits(expected, out,
-                             std::string(set->name) + " k " + std::to_string(k) + " rows " +
-                                 std::to_string(rows) + " batch " + std::to_string(batch) +
-                                 (wide ? " wide" : ""));
+                             std::string(set->name) + " k " + std::to_string(k) + " rows " + std::to_string(rows) +
+                                 " batch " + std::to_string(batch) + (wide ? " wide" : ""));
             }
           }
         }
@@ -121,12 +113,10 @@ TEST(Matmul, IsCloseToDoubleArithmetic) {
     ScalarKernels().quantize_row(x.data(), k, a.row(0));
     ScalarKernels().matmul(w, a, 0, 1, 0, w.groups(), out.data(), rows);
     for (int r = 0; r < rows; ++r) {
-      DequantizeRow(WeightType::kQ4_1, raw.data() + r * RowBytes(WeightType::kQ4_1, k), k,
-                    weights.data());
+      DequantizeRow(WeightType::kQ4_1, raw.data() + r * RowBytes(WeightType::kQ4_1, k), k, weights.data());
       double exact = 0, scale = 0;
       for (int c = 0; c < k; ++c)
-        exact += static_cast<double>(weights[c]) * x[c],
-            scale += std::pow(static_cast<double>(weights[c]) * x[c], 2);
+        exact += static_cast<double>(weights[c]) * x[c], scale += std::pow(static_cast<double>(weights[c]) * x[c], 2);
       EXPECT_NEAR(out[r], exact, (wide ? 0.0003 : 0.03) * std::sqrt(scale)) << r;
     }
   }
@@ -149,7 +139,8 @@ TEST(MatmulFloat, AllBodiesGiveTheReferenceBits) {
     }
 }
 
-// Seven neighbouring rows of a sequence, the first at position `positions` - 1; the blocks out of order, NaN where nothing is written.
+// Seven neighbouring rows of a sequence, the first at position `positions` - 1; the blocks out of order, NaN where
+// nothing is written.
 TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
   constexpr int kRows = 7;
   std::mt19937 rng(4);
@@ -164,11 +155,13 @@ TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
         std::vector<std::byte> pool((blocks + 3) * stride, std::byte{0xFF});  // f16 NaN everywhere
         std::vector<int32_t> table(blocks);
         for (int b = 0; b < blocks; ++b) table[b] = blocks + 2 - b;
-        std::vector<float> k(kKvHeads * dim), v(kKvHeads * dim), q(kRows * row_floats), expected(kRows * row_floats), scratch(AttentionScratch(shape));
+        std::vector<float> k(kKvHeads * dim), v(kKvHeads * dim), q(kRows * row_floats), expected(kRows * row_floats),
+            scratch(AttentionScratch(shape));
         for (int i = 0; i < written; ++i) {
           for (float& x : k) x = std::normal_distribution<float>()(rng) * 2;
           // Some values overflow to infinity: rows before must not meet them.
-          for (float& x : v) x = std::normal_distribution<float>()(rng) * (i == written - 1 ? 1e9f : i % 50 == 0 ? 1e4f : 1.0f);
+          for (float& x : v)
+            x = std::normal_distribution<float>()(rng) * (i == written - 1 ? 1e9f : i % 50 == 0 ? 1e4f : 1.0f);
           WriteKv(shape, k.data(), v.data(), pool.data() + table[i / 16] * stride, i % 16);
         }
         for (float& x : q) x = std::normal_distribution<float>()(rng);
@@ -176,7 +169,8 @@ TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
         for (int h = 0; h < kKvHeads; ++h) ScalarKernels().attend(shape, row, kRows, h, scratch.data());
         for (size_t i = 0; i < (kRows - 1) * row_floats; ++i) ASSERT_TRUE(std::isfinite(expected[i]));
         for (const KernelSet* set : Bodies()) {
-          const std::string what = std::string(set->name) + " group " + std::to_string(group) + " dim " + std::to_string(dim) + " positions " + std::to_string(positions);
+          const std::string what = std::string(set->name) + " group " + std::to_string(group) + " dim " +
+                                   std::to_string(dim) + " positions " + std::to_string(positions);
           std::vector<float> out(kRows * row_floats);
           row.out = out.data();
           for (int h = kKvHeads - 1; h >= 0; --h) set->attend(shape, row, kRows, h, scratch.data());
@@ -184,10 +178,12 @@ TEST(Attention, AllBodiesGiveTheReferenceBitsAndNeverTouchUnwrittenPositions) {
           const int segments = (positions + kSegment - 1) / kSegment;
           std::vector<float> results(segments * SegmentFloats(shape)), parts(row_floats);
           for (int h = 0; h < kKvHeads; ++h) {
-            for (int g = segments - 1; g >= 0; --g) set->attend_segment(shape, row, h, g, &results[g * SegmentFloats(shape)], scratch.data());
+            for (int g = segments - 1; g >= 0; --g)
+              set->attend_segment(shape, row, h, g, &results[g * SegmentFloats(shape)], scratch.data());
             set->combine_segments(shape, results.data(), segments, h, parts.data());
           }
-          ExpectSameBits({expected.begin(), expected.begin() + static_cast<long>(row_floats)}, parts, what + " in parts");
+          ExpectSameBits({expected.begin(), expected.begin() + static_cast<long>(row_floats)}, parts,
+                         what + " in parts");
         }
       }
 }
@@ -226,12 +222,8 @@ TEST(Elementwise, AllBodiesGiveTheReferenceBits) {
 
 TEST(VectorMath, IsAccurate) {
   for (double x = -69; x < 80; x += 0.0137) {
-    EXPECT_NEAR(Exp(static_cast<float>(x)) / std::exp(static_cast<double>(static_cast<float>(x))),
-                1, 3e-7)
-        << x;
-    EXPECT_NEAR(Ex2(static_cast<float>(x)) / std::exp2(static_cast<double>(static_cast<float>(x))),
-                1, 3e-7)
-        << x;
+    EXPECT_NEAR(Exp(static_cast<float>(x)) / std::exp(static_cast<double>(static_cast<float>(x))), 1, 3e-7) << x;
+    EXPECT_NEAR(Ex2(static_cast<float>(x)) / std::exp2(static_cast<double>(static_cast<float>(x))), 1, 3e-7) << x;
   }
   EXPECT_EQ(Ex2(0), 1.0f);
   EXPECT_EQ(Ex2(-INFINITY), 0.0f);

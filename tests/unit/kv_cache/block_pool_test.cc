@@ -136,7 +136,9 @@ TEST(BlockPool, AgreesWithPlainBookkeeping) {
     for (int step = 0; step < 600; ++step) {
       const Use use = static_cast<Use>(random() % kUses);
       const auto picked = held.empty() ? held.end() : held.begin() + static_cast<int>(random() % held.size());
-      const auto is_held = [&](BlockId b) { return std::any_of(held.begin(), held.end(), [&](const auto& h) { return h.first == b; }); };
+      const auto is_held = [&](BlockId b) {
+        return std::any_of(held.begin(), held.end(), [&](const auto& h) { return h.first == b; });
+      };
       switch (random() % 6) {
         case 0:
           if (const auto block = pool.Allocate(use)) {
@@ -164,7 +166,8 @@ TEST(BlockPool, AgreesWithPlainBookkeeping) {
           const uint64_t content = random() % 12;
           if (picked == held.end()) break;
           pool.Register(picked->first, Key(content));
-          const bool has_name = std::any_of(named.begin(), named.end(), [&](const auto& n) { return n.second == picked->first; });
+          const bool has_name =
+              std::any_of(named.begin(), named.end(), [&](const auto& n) { return n.second == picked->first; });
           if (!has_name) named.emplace(content, picked->first);
           break;
         }
@@ -180,7 +183,8 @@ TEST(BlockPool, AgreesWithPlainBookkeeping) {
       int unheld = 0;
       std::map<Use, int> counts;
       for (BlockId b = 0; b < pool.size(); ++b) {
-        ASSERT_EQ(pool.holders(b), std::count_if(held.begin(), held.end(), [&](const auto& h) { return h.first == b; })) << "seed " << seed;
+        ASSERT_EQ(pool.holders(b), std::count_if(held.begin(), held.end(), [&](const auto& h) { return h.first == b; }))
+            << "seed " << seed;
         unheld += !is_held(b);
         std::optional<Use> first;
         for (const auto& [block, u] : held)
@@ -189,7 +193,9 @@ TEST(BlockPool, AgreesWithPlainBookkeeping) {
       }
       const KvCounts c = pool.Counts();
       ASSERT_EQ(c.free + c.cached, unheld) << "seed " << seed << ": a block is lost";
-      ASSERT_EQ(std::tie(c.active, c.sending, c.receiving, c.reserved), std::tie(counts[Use::kActive], counts[Use::kSending], counts[Use::kReceiving], counts[Use::kReserved])) << "seed " << seed;
+      ASSERT_EQ(std::tie(c.active, c.sending, c.receiving, c.reserved),
+                std::tie(counts[Use::kActive], counts[Use::kSending], counts[Use::kReceiving], counts[Use::kReserved]))
+          << "seed " << seed;
     }
   }
 }

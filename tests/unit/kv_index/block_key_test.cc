@@ -46,7 +46,13 @@ TEST(BlockKey, TokensAndWhatElseWentInDoNotMix) {
   const std::vector<TokenId> one = {1}, two = {1, 2}, reversed = {2, 1};
   const TokenId second = 2;
   const std::string_view as_bytes(reinterpret_cast<const char*>(&second), sizeof second);
-  std::set<BlockKey> keys = {ChildKey(root, one), ChildKey(root, two), ChildKey(root, reversed), ChildKey(root, one, as_bytes), ChildKey(root, one, "image"), ChildKey(root, {}), root};
+  std::set<BlockKey> keys = {ChildKey(root, one),
+                             ChildKey(root, two),
+                             ChildKey(root, reversed),
+                             ChildKey(root, one, as_bytes),
+                             ChildKey(root, one, "image"),
+                             ChildKey(root, {}),
+                             root};
   EXPECT_EQ(keys.size(), 7u);
 }
 

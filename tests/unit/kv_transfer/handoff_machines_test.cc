@@ -43,7 +43,8 @@ PrefillHandoff PrefillIn(P state, const HandoffOptions& options = {}) {
   return m;
 }
 
-const std::vector<P> kPrefillStates = {P::kAccepted, P::kReserving, P::kComputing, P::kPushing, P::kAwaitingAck, P::kDone, P::kFailed, P::kCancelled};
+const std::vector<P> kPrefillStates = {P::kAccepted,    P::kReserving, P::kComputing, P::kPushing,
+                                       P::kAwaitingAck, P::kDone,      P::kFailed,    P::kCancelled};
 
 std::vector<std::pair<std::string, PrefillEvent>> PrefillEvents() {
   using namespace prefill_event;
@@ -76,8 +77,17 @@ const std::map<std::string, std::map<P, P>> kPrefillTable = {
     {"damaged_again", {{P::kPushing, P::kAccepted}}},
     {"ack", {{P::kPushing, P::kDone}, {P::kAwaitingAck, P::kDone}}},
     {"nack", {{P::kComputing, P::kFailed}, {P::kPushing, P::kFailed}, {P::kAwaitingAck, P::kFailed}}},
-    {"peer_lost", {{P::kReserving, P::kFailed}, {P::kComputing, P::kFailed}, {P::kPushing, P::kFailed}, {P::kAwaitingAck, P::kFailed}}},
-    {"cancel", {{P::kAccepted, P::kCancelled}, {P::kReserving, P::kCancelled}, {P::kComputing, P::kCancelled}, {P::kPushing, P::kCancelled}, {P::kAwaitingAck, P::kCancelled}}},
+    {"peer_lost",
+     {{P::kReserving, P::kFailed},
+      {P::kComputing, P::kFailed},
+      {P::kPushing, P::kFailed},
+      {P::kAwaitingAck, P::kFailed}}},
+    {"cancel",
+     {{P::kAccepted, P::kCancelled},
+      {P::kReserving, P::kCancelled},
+      {P::kComputing, P::kCancelled},
+      {P::kPushing, P::kCancelled},
+      {P::kAwaitingAck, P::kCancelled}}},
     {"tick", {}}};
 
 TEST(PrefillHandoff, EveryStateAndEvent) {
@@ -166,12 +176,21 @@ DecodeHandoff DecodeIn(D state) {
   return m;
 }
 
-const std::vector<D> kDecodeStates = {D::kWaiting, D::kReserved, D::kReceiving, D::kDelivered, D::kActive, D::kDone, D::kFailed, D::kCancelled};
+const std::vector<D> kDecodeStates = {D::kWaiting, D::kReserved, D::kReceiving, D::kDelivered,
+                                      D::kActive,  D::kDone,     D::kFailed,    D::kCancelled};
 
 std::vector<std::pair<std::string, DecodeEvent>> DecodeEvents() {
   using namespace decode_event;
-  return {{"reserved", Reserved{8, 0, 2, 1}}, {"unfit", Unfit{kGone}},  {"stored", Stored{1, 0}},        {"stored_foreign", Stored{9, 0}},     {"committed", Committed{{{5, 0, {}}}, {false}}},
-          {"activated", Activated{}},         {"ended", Ended{}},       {"peer_cancelled", PeerCancelled{}}, {"cancelled", Cancelled{kGone}},   {"peer_lost", PeerLost{}},
+  return {{"reserved", Reserved{8, 0, 2, 1}},
+          {"unfit", Unfit{kGone}},
+          {"stored", Stored{1, 0}},
+          {"stored_foreign", Stored{9, 0}},
+          {"committed", Committed{{{5, 0, {}}}, {false}}},
+          {"activated", Activated{}},
+          {"ended", Ended{}},
+          {"peer_cancelled", PeerCancelled{}},
+          {"cancelled", Cancelled{kGone}},
+          {"peer_lost", PeerLost{}},
           {"tick", Tick{}}};
 }
 
@@ -183,9 +202,19 @@ const std::map<std::string, std::map<D, D>> kDecodeTable = {
     {"committed", {{D::kReserved, D::kReceiving}}},
     {"activated", {{D::kDelivered, D::kActive}}},
     {"ended", {{D::kActive, D::kDone}}},
-    {"peer_cancelled", {{D::kWaiting, D::kCancelled}, {D::kReserved, D::kCancelled}, {D::kReceiving, D::kCancelled}, {D::kDelivered, D::kCancelled}}},
-    {"cancelled", {{D::kWaiting, D::kCancelled}, {D::kReserved, D::kCancelled}, {D::kReceiving, D::kCancelled}, {D::kDelivered, D::kCancelled}, {D::kActive, D::kCancelled}}},
-    {"peer_lost", {{D::kWaiting, D::kFailed}, {D::kReserved, D::kFailed}, {D::kReceiving, D::kFailed}, {D::kDelivered, D::kFailed}}},
+    {"peer_cancelled",
+     {{D::kWaiting, D::kCancelled},
+      {D::kReserved, D::kCancelled},
+      {D::kReceiving, D::kCancelled},
+      {D::kDelivered, D::kCancelled}}},
+    {"cancelled",
+     {{D::kWaiting, D::kCancelled},
+      {D::kReserved, D::kCancelled},
+      {D::kReceiving, D::kCancelled},
+      {D::kDelivered, D::kCancelled},
+      {D::kActive, D::kCancelled}}},
+    {"peer_lost",
+     {{D::kWaiting, D::kFailed}, {D::kReserved, D::kFailed}, {D::kReceiving, D::kFailed}, {D::kDelivered, D::kFailed}}},
     {"tick", {}}};
 
 TEST(DecodeHandoff, EveryStateAndEvent) {
@@ -199,7 +228,8 @@ TEST(DecodeHandoff, EveryStateAndEvent) {
       EXPECT_EQ(DecodeStateName(m.state()), DecodeStateName(expected)) << DecodeStateName(from) << " on " << name;
       const bool held = from == D::kReserved || from == D::kReceiving || from == D::kDelivered;
       const bool gave_up = held && (m.state() == D::kFailed || m.state() == D::kCancelled);
-      EXPECT_EQ(Count<decode_action::Drop>(actions), gave_up ? 1 : 0) << DecodeStateName(from) << " on " << name << ": a reservation is dropped exactly once";
+      EXPECT_EQ(Count<decode_action::Drop>(actions), gave_up ? 1 : 0)
+          << DecodeStateName(from) << " on " << name << ": a reservation is dropped exactly once";
       if (from >= D::kDone) {
         EXPECT_TRUE(actions.empty());
       }
@@ -213,7 +243,8 @@ TEST(DecodeHandoff, ActivatesOnceEverythingIsHereInAnyOrder) {
     m.On(Reserved{1, 1, 3, 2}, kStart);  // block 0 is cached: blocks 1 and 2 in two groups are to come
     int activations = 0;
     if (commit_first) activations += Count<decode_action::Activate>(m.On(Committed{{{5, 0, {}}}, {false}}, kStart));
-    for (const auto& [ordinal, group] : {std::pair(2, 1), std::pair(1, 0), std::pair(1, 0), std::pair(2, 0)}) activations += Count<decode_action::Activate>(m.On(Stored{ordinal, group}, kStart));
+    for (const auto& [ordinal, group] : {std::pair(2, 1), std::pair(1, 0), std::pair(1, 0), std::pair(2, 0)})
+      activations += Count<decode_action::Activate>(m.On(Stored{ordinal, group}, kStart));
     EXPECT_EQ(activations, 0);
     activations += Count<decode_action::Activate>(m.On(Stored{1, 1}, kStart));
     if (!commit_first) activations += Count<decode_action::Activate>(m.On(Committed{{{5, 0, {}}}, {false}}, kStart));

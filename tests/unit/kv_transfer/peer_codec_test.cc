@@ -22,12 +22,16 @@ M RoundTrip(const M& in) {
 }
 
 TEST(PeerCodec, EveryKindKeepsItsFields) {
-  const PeerHello hello = RoundTrip(PeerHello{"prefill-0", 1, 2, "m", "w", "n", KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kBf16, 5, 6, "io"}}}, 1, 9});
-  EXPECT_EQ(std::tie(hello.worker, hello.incarnation, hello.receiver, hello.model, hello.weight_digest, hello.numerics_id, hello.protocol_max),
+  const PeerHello hello =
+      RoundTrip(PeerHello{"prefill-0", 1, 2, "m", "w", "n",
+                          KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kBf16, 5, 6, "io"}}}, 1, 9});
+  EXPECT_EQ(std::tie(hello.worker, hello.incarnation, hello.receiver, hello.model, hello.weight_digest,
+                     hello.numerics_id, hello.protocol_max),
             std::make_tuple("prefill-0", 1u, 2u, "m", "w", "n", 9u));
   EXPECT_EQ(hello.layout, (KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kBf16, 5, 6, "io"}}}));
   const Push push = RoundTrip(Push{{7}, 1, 2, 3, 4, 5, 6, 0});
-  EXPECT_EQ(std::tie(push.request.value, push.epoch, push.lease, push.ordinal, push.group, push.offset, push.bytes), std::make_tuple(7u, 1u, 2u, 3, 4, 5u, 6u));
+  EXPECT_EQ(std::tie(push.request.value, push.epoch, push.lease, push.ordinal, push.group, push.offset, push.bytes),
+            std::make_tuple(7u, 1u, 2u, 3, 4, 5u, 6u));
   EXPECT_EQ(push.checksum, std::optional<uint64_t>(0)) << "a checksum of zero is one";
   EXPECT_EQ(RoundTrip(Push{}).checksum, std::nullopt);
   const Commit commit = RoundTrip(Commit{{7}, 1, 2, {{5, -0.5f, {{6, -1.f}}}, {8, 0, {}}}, {true, false}});
@@ -36,8 +40,10 @@ TEST(PeerCodec, EveryKindKeepsItsFields) {
   EXPECT_EQ(RoundTrip(CancelReservation{{9}, 4}).epoch, 4u);
   EXPECT_EQ(RoundTrip(HelloReply{absl::FailedPreconditionError("no")}).status, absl::FailedPreconditionError("no"));
   const ReserveReply reply = RoundTrip(ReserveReply{{9}, 4, 5, OkStatus(), 6});
-  EXPECT_EQ(std::tie(reply.request.value, reply.epoch, reply.lease, reply.cached_blocks), std::make_tuple(9u, 4u, 5u, 6));
-  for (const PushVerdict v : {PushVerdict::kStored, PushVerdict::kDamaged, PushVerdict::kUnknown}) EXPECT_EQ(RoundTrip(PushReply{{9}, 4, 5, v}).verdict, v);
+  EXPECT_EQ(std::tie(reply.request.value, reply.epoch, reply.lease, reply.cached_blocks),
+            std::make_tuple(9u, 4u, 5u, 6));
+  for (const PushVerdict v : {PushVerdict::kStored, PushVerdict::kDamaged, PushVerdict::kUnknown})
+    EXPECT_EQ(RoundTrip(PushReply{{9}, 4, 5, v}).verdict, v);
   EXPECT_EQ(RoundTrip(Ack{{9}, 4, absl::UnavailableError("gone")}).status, absl::UnavailableError("gone"));
 }
 
@@ -64,8 +70,12 @@ TEST(PeerCodec, AnImpossibleTimeLeftIsClamped) {
     wire.mutable_reserve()->mutable_request()->set_deadline_left_us(left);
     return std::get<Reserve>(*DecodePeer(wire.SerializeAsString(), kNow)).request.deadline;
   };
-  for (const int64_t left : {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::min() / 1000, int64_t{-1}}) EXPECT_LT(decoded(left), kNow) << left;
-  for (const int64_t left : {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::max() / 1000, int64_t{1}}) EXPECT_GT(decoded(left), kNow) << left;
+  for (const int64_t left :
+       {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::min() / 1000, int64_t{-1}})
+    EXPECT_LT(decoded(left), kNow) << left;
+  for (const int64_t left :
+       {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::max() / 1000, int64_t{1}})
+    EXPECT_GT(decoded(left), kNow) << left;
   // What was clamped can be sent on.
   EXPECT_LT(RoundTrip(WithDeadline(decoded(std::numeric_limits<int64_t>::min()))).request.deadline, kNow);
 }
@@ -74,7 +84,8 @@ TEST(PeerCodec, RefusesWhatNoPeerOfOursWrites) {
   EXPECT_EQ(DecodePeer("", kNow).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(DecodePeer("\xFF\xFF\xFF", kNow).status().code(), StatusCode::kInvalidArgument);
   EXPECT_FALSE(DecodePeer(EncodePeer(Reserve{}, kNow), kNow).ok()) << "no prompt";
-  EXPECT_FALSE(DecodePeer(EncodePeer(Commit{{1}, 1, 1, {{5, 0, {}}}, {}}, kNow), kNow).ok()) << "tokens without their ends";
+  EXPECT_FALSE(DecodePeer(EncodePeer(Commit{{1}, 1, 1, {{5, 0, {}}}, {}}, kNow), kNow).ok())
+      << "tokens without their ends";
   peer::PeerMessage wire;
   wire.mutable_push_reply()->set_verdict(3);
   EXPECT_FALSE(DecodePeer(wire.SerializeAsString(), kNow).ok());

@@ -85,19 +85,24 @@ struct ShmWire final : Wire {
 class TransportConformance : public testing::TestWithParam<std::string> {
  protected:
   TransportConformance() {
-    if (GetParam() == "local") wire_ = std::make_unique<LocalWire>();
-    else wire_ = std::make_unique<ShmWire>();
+    if (GetParam() == "local")
+      wire_ = std::make_unique<LocalWire>();
+    else
+      wire_ = std::make_unique<ShmWire>();
   }
   ~TransportConformance() override { wire_->listener().StopListening(); }
 
   // A connection whose two ends both listen.
   void Connect(StagingSize staging = {64, 4}) {
-    ASSERT_TRUE(wire_->listener().Listen(wire_->address(), [this](std::shared_ptr<PeerConnection> c) {
-      c->Start(far_.Events());
-      std::lock_guard lock(mutex_);
-      accepted_ = std::move(c);
-      changed_.notify_all();
-    }).ok());
+    ASSERT_TRUE(wire_->listener()
+                    .Listen(wire_->address(),
+                            [this](std::shared_ptr<PeerConnection> c) {
+                              c->Start(far_.Events());
+                              std::lock_guard lock(mutex_);
+                              accepted_ = std::move(c);
+                              changed_.notify_all();
+                            })
+                    .ok());
     auto dialled = wire_->dialler().Dial(wire_->address(), staging);
     ASSERT_TRUE(dialled.ok()) << dialled.status();
     near_end_ = std::move(*dialled);
@@ -218,7 +223,8 @@ TEST_P(TransportConformance, AfterStopListeningNobodyIsThere) {
   EXPECT_TRUE(far_.Wait(pump(), 1, 0));
 }
 
-INSTANTIATE_TEST_SUITE_P(Wires, TransportConformance, testing::Values("local", "shm"), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Wires, TransportConformance, testing::Values("local", "shm"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace tokenworks::kv_transfer

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Configuration: mistakes are refused with place and remedy, sources override each other in order, and the table is complete.
+// Configuration: mistakes are refused with place and remedy, sources override each other in order, and the table is
+// complete.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,7 +71,8 @@ TEST(Yaml, FilesThatAreNone) {
   ClusterConfig config;
   EXPECT_THAT(std::string(LoadYaml(folder.path(), config).message()), HasSubstr("is a folder"));
   EXPECT_EQ(LoadYaml(folder.path() + "/absent.yaml", config).code(), StatusCode::kNotFound);
-  EXPECT_THAT(std::string(LoadYaml(folder.File("big.yaml", std::string(2 << 20, '#')), config).message()), HasSubstr("at most"));
+  EXPECT_THAT(std::string(LoadYaml(folder.File("big.yaml", std::string(2 << 20, '#')), config).message()),
+              HasSubstr("at most"));
   EXPECT_FALSE(LoadYaml(folder.File("deep.yaml", std::string(100'000, '[')), config).ok());
   EXPECT_FALSE(LoadYaml(folder.File("bytes.yaml", "http: {host: \xff\xfe\x01}\n"), config).ok());
   EXPECT_TRUE(LoadYaml(folder.File("empty.yaml", ""), config).ok());
@@ -83,7 +85,13 @@ TEST(Yaml, BothFormsOfModelAndEmptySections) {
   ClusterConfig config;
   ASSERT_TRUE(LoadYaml(folder.File("a.yaml", "model: other.gguf\nhttp:\n"), config).ok());
   EXPECT_EQ(config.model, "other.gguf");
-  ASSERT_TRUE(LoadYaml(folder.File("b.yaml", "model: {source: third.gguf, name: third, context_length: 512}\npools: {decode: {kv_memory: 1.5GiB}}\n"), config).ok());
+  ASSERT_TRUE(
+      LoadYaml(
+          folder.File(
+              "b.yaml",
+              "model: {source: third.gguf, name: third, context_length: 512}\npools: {decode: {kv_memory: 1.5GiB}}\n"),
+          config)
+          .ok());
   EXPECT_EQ(config.model, "third.gguf");
   EXPECT_EQ(config.model_name, "third");
   EXPECT_EQ(config.decode.kv_memory, uint64_t{3} << 29);
@@ -93,8 +101,11 @@ TEST(Config, LaterSourcesOverrideEarlierOnes) {
   const TemporaryFolder folder;
   ClusterConfig config;
   EXPECT_EQ(config.http_port, 8000);
-  ASSERT_TRUE(LoadYaml(folder.File("a.yaml", "http: {port: 1}\nengine: {chunk_tokens: 64}\nrouter: {queue_max: 7}\n"), config).ok());
-  const char* environment[] = {"PATH=/bin", "TOKENWORKS_HTTP__PORT=2", "TOKENWORKS_ENGINE__CHUNK_TOKENS=128", "TOKENWORKS_HOME=/x", nullptr};
+  ASSERT_TRUE(
+      LoadYaml(folder.File("a.yaml", "http: {port: 1}\nengine: {chunk_tokens: 64}\nrouter: {queue_max: 7}\n"), config)
+          .ok());
+  const char* environment[] = {"PATH=/bin", "TOKENWORKS_HTTP__PORT=2", "TOKENWORKS_ENGINE__CHUNK_TOKENS=128",
+                               "TOKENWORKS_HOME=/x", nullptr};
   ASSERT_TRUE(LoadEnvironment(environment, config).ok());
   ASSERT_TRUE(SetKey(config, "http.port", "3").ok());
   EXPECT_EQ(config.http_port, 3);
@@ -108,10 +119,12 @@ TEST(Config, EnvironmentMistakesNameTheVariable) {
     const char* environment[] = {entry, nullptr};
     return std::string(LoadEnvironment(environment, config).message());
   };
-  EXPECT_THAT(error("TOKENWORKS_HTTP__PROT=1"), HasSubstr("TOKENWORKS_HTTP__PROT: unknown key 'http.prot'; did you mean http.port?"));
+  EXPECT_THAT(error("TOKENWORKS_HTTP__PROT=1"),
+              HasSubstr("TOKENWORKS_HTTP__PROT: unknown key 'http.prot'; did you mean http.port?"));
   EXPECT_THAT(error("TOKENWORKS_HTTP__PORT=x"), HasSubstr("TOKENWORKS_HTTP__PORT: http.port: 'x' is not accepted"));
   EXPECT_THAT(error("TOKENWORKS_HTTP_PORT=1"), HasSubstr("did you mean TOKENWORKS_HTTP__PORT?"));
-  EXPECT_THAT(error("TOKENWORKS_POOLS_DECODE_KV_MEMORY=1"), HasSubstr("did you mean TOKENWORKS_POOLS__DECODE__KV_MEMORY?"));
+  EXPECT_THAT(error("TOKENWORKS_POOLS_DECODE_KV_MEMORY=1"),
+              HasSubstr("did you mean TOKENWORKS_POOLS__DECODE__KV_MEMORY?"));
   EXPECT_EQ(error("TOKENWORKS_HOME=/x"), "");
   EXPECT_EQ(error("TOKENWORKS_KERNELS=scalar"), "");
 }
@@ -123,7 +136,9 @@ TEST(Config, EveryKeyPrintsAndReadsBack) {
   for (const Key& k : Schema()) {
     const std::string before = k.get(changed);
     bool set = false;
-    for (const std::string& candidate : {std::to_string(1'048'576 + n), std::to_string(20 + n), std::string(before == "true" ? "false" : "true"), std::string("random"), std::string("never"), std::string("shm"), std::string("1")})
+    for (const std::string& candidate :
+         {std::to_string(1'048'576 + n), std::to_string(20 + n), std::string(before == "true" ? "false" : "true"),
+          std::string("random"), std::string("never"), std::string("shm"), std::string("1")})
       if (!set && candidate != before) set = k.set(changed, candidate) && k.get(changed) != before;
     EXPECT_TRUE(set) << k.path;
     EXPECT_FALSE(k.about.empty() || k.accepts.empty()) << k.path;
@@ -154,7 +169,8 @@ TEST(Config, ImpossibleCombinationsNameTheKeys) {
   };
   EXPECT_EQ(error([](ClusterConfig&) {}), "");
   EXPECT_THAT(error([](ClusterConfig& c) { c.decode.replicas = 0; }), HasSubstr("pools.decode.replicas"));
-  EXPECT_THAT(error([](ClusterConfig& c) { c.decode.replicas = c.prefill.replicas = 0; }), HasSubstr("no worker at all"));
+  EXPECT_THAT(error([](ClusterConfig& c) { c.decode.replicas = c.prefill.replicas = 0; }),
+              HasSubstr("no worker at all"));
   EXPECT_THAT(error([](ClusterConfig& c) { c.http_host = "0.0.0.0"; }), HasSubstr("--insecure"));
   EXPECT_THAT(error([](ClusterConfig& c) { c.grpc_host = "192.168.1.1"; }), HasSubstr("grpc.host"));
   EXPECT_EQ(error([](ClusterConfig& c) { c.http_host = "0.0.0.0", c.insecure = true; }), "");

@@ -31,12 +31,14 @@ Facts SoundFacts() {
 }
 
 Finding Find(const std::vector<Finding>& findings, const std::string& subject) {
-  const auto it = std::find_if(findings.begin(), findings.end(), [&](const Finding& f) { return f.subject == subject; });
+  const auto it =
+      std::find_if(findings.begin(), findings.end(), [&](const Finding& f) { return f.subject == subject; });
   return it == findings.end() ? Finding{Severity::kOk, "", "absent"} : *it;
 }
 
 TEST(Preflight, NothingToSayAboutASoundMachine) {
-  for (const Finding& f : Examine({}, SoundFacts())) EXPECT_EQ(f.severity, Severity::kOk) << f.subject << ": " << f.sentence;
+  for (const Finding& f : Examine({}, SoundFacts()))
+    EXPECT_EQ(f.severity, Severity::kOk) << f.subject << ": " << f.sentence;
   EXPECT_TRUE(Errors(Examine({}, SoundFacts())).ok());
 }
 
@@ -82,7 +84,9 @@ TEST(Preflight, AllErrorsAreSaidAtOnce) {
   c.step_log = "/x/y";
   const auto findings = Examine(c, f);
   const std::string all(Errors(findings).message());
-  for (const char* part : {"listening on 127.0.0.1:8000: the port is in use, held by python3 (process 12); choose another with --port", "is a folder", "engine.kernels", "no memfd", "run folder", "step log"})
+  for (const char* part :
+       {"listening on 127.0.0.1:8000: the port is in use, held by python3 (process 12); choose another with --port",
+        "is a folder", "engine.kernels", "no memfd", "run folder", "step log"})
     EXPECT_THAT(all, HasSubstr(part));
   EXPECT_EQ(Find(findings, "open files").severity, Severity::kWarning);
   EXPECT_EQ(Find(findings, "context").severity, Severity::kOk);

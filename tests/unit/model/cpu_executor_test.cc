@@ -23,14 +23,17 @@ std::unique_ptr<Executor> MakeCpu(int threads, std::string kernels, bool referen
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, ExecutorConformance,
-                         testing::Values(Subject{"OneThread", [] { return MakeCpu(1, "", false); }}, Subject{"TwoThreads", [] { return MakeCpu(2, "", false); }},
-                                         Subject{"Scalar", [] { return MakeCpu(1, "scalar", false); }}, Subject{"Reference", [] { return MakeCpu(1, "", true); }}),
+                         testing::Values(Subject{"OneThread", [] { return MakeCpu(1, "", false); }},
+                                         Subject{"TwoThreads", [] { return MakeCpu(2, "", false); }},
+                                         Subject{"Scalar", [] { return MakeCpu(1, "scalar", false); }},
+                                         Subject{"Reference", [] { return MakeCpu(1, "", true); }}),
                          [](const auto& info) { return info.param.name; });
 
 TEST(CpuExecutor, AnswersTheSameWithAnyThreadsAndKernels) {
   for (const int prompt : {70, 420}) {  // one segment of attention, and two
     std::vector<SampledToken> first;
-    for (const auto& [threads, kernels, chunk] : {std::tuple{1, "", 32}, {2, "", 32}, {2, "", 512}, {3, "", 2}, {1, "scalar", 32}}) {
+    for (const auto& [threads, kernels, chunk] :
+         {std::tuple{1, "", 32}, {2, "", 32}, {2, "", 512}, {3, "", 2}, {1, "scalar", 32}}) {
       const auto executor = MakeCpu(threads, kernels, false);
       ASSERT_NE(executor, nullptr);
       SamplingParams sampling;

@@ -7,86 +7,7 @@
 
 namespace tokenworks::model {
 
-StatusOr<StepResult> ExecutorConformance::Run(Executor& executor, StepPlan plan) {
-  TW_RETURN_IF_ERROR(executor.Submit(std::move(plan)));
-  return executor.Collect();
-}
-
-Sequence::Sequence(SequenceId id, std::vector<TokenId> prompt, std::vector<BlockId> table, SamplingParams sampling)
-    : blocks(std::move(table)), id_(id), sampling_(std::move(sampling)), prompt_(prompt), tokens_(std::move(prompt)) {}
-
-StepItem Sequence::Next(int count) {
-  count = std::min(count, known() - computed_);
-  StepItem item;
-  item.tokens.assign(tokens_.begin() + computed_, tokens_.begin() + computed_ + count);
-  item.first_position = computed_;
-  item.blocks = blocks;
-  item.is_prefill = count > 1;
-  computed_ += count;
-  if (computed_ == known()) item.samples = {id_};
-  return item;
-}
-
-void Sequence::Take(const StepResult& result) {
-  for (const StepSample& s : result.samples)
-    if (s.sequence == id_)
-      for (const SampledToken& t : s.tokens) answers_.push_back(t), tokens_.push_back(t.token);
-}
-
-void Sequence::Generate(Executor& executor, const std::vector<int>& chunks, int outputs) {
-  size_t chunk = 0;
-  while (static_cast<int>(answers_.size()) < outputs) {
-    StepPlan plan;
-    if (!opened) plan.starts.push_back(Start());
-    opened = true;
-    plan.items.push_back(Next(chunks[std::min(chunk++, chunks.size() - 1)]));
-    ASSERT_TRUE(executor.Submit(plan).ok());
-    const StatusOr<StepResult> result = executor.Collect();
-    ASSERT_TRUE(result.ok()) << result.status();
-    ASSERT_EQ(result->samples.size(), plan.items[0].samples.size());
-    Take(*result);
-  }
-}
-
-std::vector<TokenId> MakePrompt(int tokens, int seed) {
-  std::vector<TokenId> prompt(tokens);
-  for (int i = 0; i < tokens; ++i) prompt[i] = 3 + (i * 37 + seed * 101 + i * i * 7) % 290;
-  return prompt;
-}
-
 namespace {
-
-constexpr SequenceId kA{{1}, 0}, kB{{2}, 0};
-
-std::vector<BlockId> Blocks(int first, int count) {
-  std::vector<BlockId> blocks(count);
-  std::iota(blocks.begin(), blocks.end(), first);
-  return blocks;
-}
-
-SamplingParams Warm(int logprobs = -1) {
-  SamplingParams p;
-  p.temperature = 0.9f;
-  p.seed = 77;
-  p.logprobs = logprobs;
-  p.repetition_penalty = 1.1f;
-  return p;
-}
-
-std::vector<std::byte> Block(const Executor& e, BlockId block, int first_layer, int layers) {
-  uint64_t bytes = 0;
-  for (int l = first_layer; l < first_layer + layers; ++l) bytes += e.info().kv_layout.layers[l].bytes;
-  std::vector<std::byte> out(bytes);
-  e.CopyBlockOut(block, first_layer, layers, out);
-  return out;
-}
-std::vector<std::byte> Block(const Executor& e, BlockId block) { return Block(e, block, 0, static_cast<int>(e.info().kv_layout.layers.size())); }
-
-std::vector<TokenId> Ids(const std::vector<SampledToken>& answers) {
-  std::vector<TokenId> ids;
-  for (const SampledToken& t : answers) ids.push_back(t.token);
-  return ids;
-}
 
 TEST_P(ExecutorConformance, InfoFitsTogether) {
   const ExecutorInfo& i = executor().info();
@@ -134,16 +55,29 @@ TEST_P(ExecutorConformance, RefusesPlansThatBreakTheContractAndGoesOn) {
       {"no tokens", [](StepPlan& p) { p.items[0].tokens.clear(); }},
       {"negative position", [](StepPlan& p) { p.items[0].first_position = -1; }},
       {"position that overflows", [](StepPlan& p) { p.items[0].first_position = 0x7FFFFFFF; }},
-      {"beyond the context", [&](StepPlan& p) { p.items[0].first_position = info.context_length - 10; p.items[0].blocks.assign(info.context_length / kBlockTokens + 1, 0); }},
+      {"beyond the context",
+       [&](StepPlan& p) {
+         p.items[0].first_position = info.context_length - 10;
+         p.items[0].blocks.assign(info.context_length / kBlockTokens + 1, 0);
+       }},
       {"too few blocks", [](StepPlan& p) { p.items[0].blocks.pop_back(); }},
       {"block outside the pool", [&](StepPlan& p) { p.items[0].blocks[1] = info.kv_blocks; }},
       {"negative block", [](StepPlan& p) { p.items[0].blocks[0] = -1; }},
       {"token outside the vocabulary", [&](StepPlan& p) { p.items[0].tokens[3] = info.vocabulary; }},
       {"negative token", [](StepPlan& p) { p.items[0].tokens[0] = -1; }},
-      {"copy from outside the pool", [&](StepPlan& p) { p.copies.push_back({info.kv_blocks, 0}); }},
-      {"copy to outside the pool", [](StepPlan& p) { p.copies.push_back({0, -1}); }},
+      {"copy from outside the pool",
+       [&](StepPlan& p) {
+         p.copies.push_back({info.kv_blocks, 0});
+       }},
+      {"copy to outside the pool",
+       [](StepPlan& p) {
+         p.copies.push_back({0, -1});
+       }},
       {"sample of a sequence that is not open", [](StepPlan& p) { p.items[0].samples.push_back(kB); }},
-      {"sample of a sequence that ends", [](StepPlan& p) { p.starts.clear(); p.ends.push_back(kA); }}};
+      {"sample of a sequence that ends", [](StepPlan& p) {
+         p.starts.clear();
+         p.ends.push_back(kA);
+       }}};
   for (const auto& [what, make_bad] : breaks) {
     StepPlan bad = good;
     make_bad(bad);
@@ -163,7 +97,8 @@ TEST_P(ExecutorConformance, ChunksOfAnySizeGiveTheSameTokensAndBlocks) {
     Sequence cut(kA, MakePrompt(53, 2), Blocks(0, 5), Warm(3));
     cut.Generate(*other, chunks, 8);
     EXPECT_EQ(cut.answers(), whole.answers()) << "chunks of " << chunks[0];
-    for (int b = 0; b < 3; ++b) EXPECT_EQ(Block(*other, b), Block(executor(), b)) << "block " << b << ", chunks of " << chunks[0];
+    for (int b = 0; b < 3; ++b)
+      EXPECT_EQ(Block(*other, b), Block(executor(), b)) << "block " << b << ", chunks of " << chunks[0];
   }
 }
 
@@ -270,93 +205,6 @@ TEST_P(ExecutorConformance, EmittedTokensCountAsOutput) {
   EXPECT_EQ(moved.answers(), std::vector<SampledToken>(whole.answers().begin() + 4, whole.answers().end()));
 }
 
-TEST_P(ExecutorConformance, LayerGroupsComeInOrderBeforeTheResultAndHoldFinalContent) {
-  std::vector<std::pair<uint64_t, int>> groups;
-  std::vector<std::vector<std::byte>> seen;
-  bool collected = false;
-  const ExecutorInfo& info = executor().info();
-  const int layers = static_cast<int>(info.kv_layout.layers.size());
-  const auto content = [&](int group) {
-    const int first = group * info.layer_group_layers;
-    return Block(executor(), 2, first, std::min(info.layer_group_layers, layers - first));
-  };
-  executor().SetLayerGroupListener([&](uint64_t plan, int group) {
-    EXPECT_FALSE(collected);
-    groups.emplace_back(plan, group);
-    seen.push_back(content(group));
-  });
-  Sequence a(kA, MakePrompt(48, 10), Blocks(0, 4));
-  StepPlan plan;
-  plan.id = 5;
-  plan.starts = {a.Start()};
-  plan.items = {a.Next(48)};
-  plan.report_layer_groups = true;
-  const auto result = Run(executor(), plan);
-  collected = true;
-  ASSERT_TRUE(result.ok()) << result.status();
-  a.Take(*result);
-  ASSERT_EQ(groups.size(), static_cast<size_t>(info.layer_groups));
-  for (int g = 0; g < info.layer_groups; ++g) {
-    EXPECT_EQ(groups[g], std::make_pair(uint64_t{5}, g));
-    EXPECT_EQ(seen[g], content(g)) << "group " << g << " changed after it was reported";
-  }
-  StepPlan quiet;
-  quiet.items = {a.Next(1)};
-  ASSERT_TRUE(Run(executor(), quiet).ok());
-  EXPECT_EQ(groups.size(), static_cast<size_t>(info.layer_groups)) << "a plan that did not ask";
-}
-
-TEST_P(ExecutorConformance, BlocksCopiedToAnotherExecutorContinueTheSame) {
-  const int layers = static_cast<int>(executor().info().kv_layout.layers.size());
-  Sequence whole(kA, MakePrompt(45, 11), Blocks(0, 4), Warm(2));
-  whole.Generate(executor(), {64}, 1);
-  const auto decode = GetParam().make();
-  const std::vector<BlockId> table = {7, 3, 12, 5};
-  for (int b = 0; b < 3; ++b)
-    for (int l = 0; l < layers; ++l) decode->CopyBlockIn(table[b], l, 1, Block(executor(), b, l, 1));
-  for (int b = 0; b < 3; ++b) EXPECT_EQ(Block(*decode, table[b]), Block(executor(), b)) << "one copy of all layers is the layers' copies";
-  Sequence moved(kA, MakePrompt(45, 11), table, Warm(2));
-  moved.Next(45);  // computed by the other side
-  StepResult first;
-  first.samples = {{kA, {whole.answers()[0]}}};
-  moved.Take(first);
-  StepPlan plan;
-  plan.starts = {{kA, Warm(2), MakePrompt(45, 11), {whole.answers()[0].token}}};
-  plan.items = {moved.Next(1)};
-  const auto result = Run(*decode, plan);
-  ASSERT_TRUE(result.ok()) << result.status();
-  moved.Take(*result);
-  moved.opened = true;
-  moved.Generate(*decode, {1}, 6);
-  whole.Generate(executor(), {1}, 6);
-  EXPECT_EQ(moved.answers(), whole.answers());
-}
-
-TEST_P(ExecutorConformance, AWrongBlockChangesTheTokens) {
-  SamplingParams greedy;
-  greedy.temperature = 0;
-  greedy.logprobs = 0;
-  Sequence right(kA, MakePrompt(40, 12), Blocks(0, 4), greedy), other(kB, MakePrompt(40, 13), Blocks(10, 4), greedy);
-  right.Generate(executor(), {64}, 1);
-  other.Generate(executor(), {64}, 1);
-  const auto apart = GetParam().make();
-  Sequence same(kA, MakePrompt(40, 12), Blocks(0, 4), greedy);
-  same.Generate(*apart, {64}, 4);
-  right.blocks[1] = 11;  // another sequence's block, the same positions
-  right.Generate(executor(), {1}, 4);
-  EXPECT_NE(right.answers(), same.answers());
-}
-
-TEST_P(ExecutorConformance, ScatteredAndUsedBlocksChangeNothing) {
-  Sequence plain(kA, MakePrompt(50, 14), Blocks(0, 4), Warm(1)), dirt(kB, MakePrompt(64, 15), {30, 8, 22, 17, 1}, Warm());
-  plain.Generate(executor(), {64}, 5);
-  const auto other = GetParam().make();
-  dirt.Generate(*other, {64}, 2);
-  Sequence scattered(kA, MakePrompt(50, 14), {22, 30, 17, 8}, Warm(1));
-  scattered.Generate(*other, {20}, 5);
-  EXPECT_EQ(scattered.answers(), plain.answers());
-}
-
 TEST_P(ExecutorConformance, LogprobsComeWhenAskedAndChangeNoToken) {
   Sequence none(kA, MakePrompt(20, 16), Blocks(0, 2), Warm());
   none.Generate(executor(), {64}, 4);
@@ -372,10 +220,14 @@ TEST_P(ExecutorConformance, LogprobsComeWhenAskedAndChangeNoToken) {
       std::set<TokenId> distinct;
       for (size_t i = 0; i < t.top.size(); ++i) {
         distinct.insert(t.top[i].token);
-        if (t.top[i].token == t.token) { EXPECT_EQ(t.top[i].logprob, t.logprob); }
+        if (t.top[i].token == t.token) {
+          EXPECT_EQ(t.top[i].logprob, t.logprob);
+        }
         if (i == 0) continue;
         EXPECT_GE(t.top[i - 1].logprob, t.top[i].logprob);
-        if (t.top[i - 1].logprob == t.top[i].logprob) { EXPECT_LT(t.top[i - 1].token, t.top[i].token); }
+        if (t.top[i - 1].logprob == t.top[i].logprob) {
+          EXPECT_LT(t.top[i - 1].token, t.top[i].token);
+        }
       }
       EXPECT_EQ(distinct.size(), t.top.size());
     }

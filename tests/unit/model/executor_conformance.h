@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What include/tokenworks/executor.h promises, as cases that every executor passes. A binary links executor_conformance.cc
-// and instantiates the suite with its own executor.
+// What include/tokenworks/executor.h promises, as cases that every executor passes. A binary links
+// executor_conformance.cc and instantiates the suite with its own executor.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,7 +15,8 @@
 
 namespace tokenworks::model {
 
-// An executor under test. `make` gives fresh ones that answer alike: vocabulary >= 300, context >= 512, >= 40 blocks, >= 2 layer groups.
+// An executor under test. `make` gives fresh ones that answer alike: vocabulary >= 300, context >= 512, >= 40 blocks,
+// >= 2 layer groups.
 struct Subject {
   std::string name;
   std::function<std::unique_ptr<Executor>()> make;
@@ -44,7 +45,8 @@ class Sequence {
   SequenceStart Start() const { return {id_, sampling_, prompt_, {}}; }
   // Takes this sequence's answer out of a result.
   void Take(const StepResult& result);
-  // Computes all known tokens in chunks, then further ones until `outputs` are there. Opens the sequence with the first step.
+  // Computes all known tokens in chunks, then further ones until `outputs` are there. Opens the sequence with the first
+  // step.
   void Generate(Executor& executor, const std::vector<int>& chunks, int outputs);
 
   SequenceId id() const { return id_; }
@@ -63,6 +65,15 @@ class Sequence {
   int computed_ = 0;
 };
 
+inline constexpr SequenceId kA{{1}, 0}, kB{{2}, 0};
 std::vector<TokenId> MakePrompt(int tokens, int seed);
+// `count` block numbers from `first` on.
+std::vector<BlockId> Blocks(int first, int count);
+// Temperature 0.9 and a repetition penalty.
+SamplingParams Warm(int logprobs = -1);
+// The block's bytes: of some layers, of all.
+std::vector<std::byte> Block(const Executor& e, BlockId block, int first_layer, int layers);
+std::vector<std::byte> Block(const Executor& e, BlockId block);
+std::vector<TokenId> Ids(const std::vector<SampledToken>& answers);
 
 }  // namespace tokenworks::model

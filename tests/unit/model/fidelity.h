@@ -31,8 +31,10 @@ struct Fidelity {
     for (int i = 0; i < n; ++i) {
       const double p = reference[i] - a;
       kl += std::exp(p) * (p - (other[i] - b));
-      if (i > 0 && reference[i] > reference[best]) second = best, best = i;
-      else if (i > 0 && (second < 0 || reference[i] > reference[second])) second = i;
+      if (i > 0 && reference[i] > reference[best])
+        second = best, best = i;
+      else if (i > 0 && (second < 0 || reference[i] > reference[second]))
+        second = i;
       if (other[i] > other[other_best]) other_best = i;
     }
     kl_sum += kl;

@@ -10,14 +10,16 @@ namespace tokenworks::model::cpu {
 
 StatusOr<std::unique_ptr<CpuExecutor>> MakeDefaultModel(bool reference, int threads) {
   CpuExecutorOptions options;
-  TW_ASSIGN_OR_RETURN(options.model_path, model_files::ModelStore(launch::HomeFolder()).Pull("default", [](const std::string&) {}));
+  TW_ASSIGN_OR_RETURN(options.model_path,
+                      model_files::ModelStore(launch::HomeFolder()).Pull("default", [](const std::string&) {}));
   options.threads = threads;
   options.kv_bytes = uint64_t{96} << 20;
   options.reference = reference;
   return CpuExecutor::Create(options);
 }
 
-Status ForEachLogits(CpuExecutor& executor, const std::vector<TokenId>& ids, int chunk, const std::function<void(int, const float*)>& take) {
+Status ForEachLogits(CpuExecutor& executor, const std::vector<TokenId>& ids, int chunk,
+                     const std::function<void(int, const float*)>& take) {
   static uint64_t plans = 0;
   std::vector<BlockId> blocks;
   for (size_t b = 0; b * kBlockTokens < ids.size(); ++b) blocks.push_back(static_cast<BlockId>(b));

@@ -15,6 +15,7 @@ namespace tokenworks::model::cpu {
 StatusOr<std::unique_ptr<CpuExecutor>> MakeDefaultModel(bool reference, int threads);
 
 // Calls `take(position, logits)` for every position in order. Blocks 0 .. are overwritten; at most `chunk` rows a step.
-Status ForEachLogits(CpuExecutor& executor, const std::vector<TokenId>& ids, int chunk, const std::function<void(int, const float*)>& take);
+Status ForEachLogits(CpuExecutor& executor, const std::vector<TokenId>& ids, int chunk,
+                     const std::function<void(int, const float*)>& take);
 
 }  // namespace tokenworks::model::cpu

@@ -12,8 +12,8 @@ namespace tokenworks::model::cpu {
 namespace {
 
 constexpr int kTop = 64;
-// llama.cpp (8-bit activations everywhere, f32 KV) has 3.73e-3 nats on these very positions, and so had we before the input
-// of Q, K, V and the head was wide.
+// llama.cpp (8-bit activations everywhere, f32 KV) has 3.73e-3 nats on these very positions, and so had we before the
+// input of Q, K, V and the head was wide.
 constexpr double kMeanKlMax = 2.2e-3;
 
 struct GoldenPrompt {
@@ -42,7 +42,8 @@ std::vector<GoldenPrompt> ReadGolden() {
     p.ids.resize(n);
     p.positions.resize(n);
     in.read(reinterpret_cast<char*>(p.ids.data()), n * sizeof(TokenId));
-    in.read(reinterpret_cast<char*>(p.positions.data()), static_cast<std::streamsize>(n * sizeof(GoldenPrompt::Position)));
+    in.read(reinterpret_cast<char*>(p.positions.data()),
+            static_cast<std::streamsize>(n * sizeof(GoldenPrompt::Position)));
   }
   return in ? out : std::vector<GoldenPrompt>();
 }
@@ -56,14 +57,15 @@ TEST(Oracle, TheF32PathIsPyTorchs) {
   int positions = 0;
   for (const GoldenPrompt& p : golden) {
     ASSERT_TRUE(ForEachLogits(**executor, p.ids, 256, [&](int i, const float* logits) {
-      const auto& expected = p.positions[static_cast<size_t>(i)];
-      for (const auto& top : expected.top) {
-        worst = std::max<double>(worst, std::abs(logits[top.id] - top.logit));
-        largest = std::max<double>(largest, std::abs(top.logit));
-      }
-      worst = std::max(worst, std::abs(LogSumExp(logits, (*executor)->config().vocabulary) - expected.log_sum_exp));
-      ++positions;
-    }).ok());
+                  const auto& expected = p.positions[static_cast<size_t>(i)];
+                  for (const auto& top : expected.top) {
+                    worst = std::max<double>(worst, std::abs(logits[top.id] - top.logit));
+                    largest = std::max<double>(largest, std::abs(top.logit));
+                  }
+                  worst = std::max(
+                      worst, std::abs(LogSumExp(logits, (*executor)->config().vocabulary) - expected.log_sum_exp));
+                  ++positions;
+                }).ok());
   }
   EXPECT_GT(positions, 300);
   EXPECT_LE(worst / largest, 1e-3) << "largest difference " << worst << " of logits up to " << largest;
@@ -79,8 +81,12 @@ TEST(Oracle, TheFastPathIsCloseToTheF32Path) {
   Fidelity fidelity;
   for (const GoldenPrompt& p : golden) {
     std::vector<float> kept;
-    ASSERT_TRUE(ForEachLogits(**reference, p.ids, 256, [&](int, const float* logits) { kept.insert(kept.end(), logits, logits + vocabulary); }).ok());
-    ASSERT_TRUE(ForEachLogits(**fast, p.ids, 256, [&](int i, const float* logits) { fidelity.Add(&kept[static_cast<size_t>(i) * static_cast<size_t>(vocabulary)], logits, vocabulary); }).ok());
+    ASSERT_TRUE(ForEachLogits(**reference, p.ids, 256, [&](int, const float* logits) {
+                  kept.insert(kept.end(), logits, logits + vocabulary);
+                }).ok());
+    ASSERT_TRUE(ForEachLogits(**fast, p.ids, 256, [&](int i, const float* logits) {
+                  fidelity.Add(&kept[static_cast<size_t>(i) * static_cast<size_t>(vocabulary)], logits, vocabulary);
+                }).ok());
   }
   EXPECT_GE(fidelity.positions, 500);
   RecordProperty("mean_kl", std::to_string(fidelity.mean_kl()));

@@ -16,13 +16,17 @@ constexpr SequenceId kA{{1}, 0};
 
 std::unique_ptr<ScriptedExecutor> Make(int depth = 1) {
   ScriptedOptions o;
-  o.script = [](SequenceId s, int position) { return static_cast<TokenId>(3 + (s.request.value * 31 + s.index * 7 + position * 13) % 900); };
+  o.script = [](SequenceId s, int position) {
+    return static_cast<TokenId>(3 + (s.request.value * 31 + s.index * 7 + position * 13) % 900);
+  };
   o.poison_token = kPoison;
   o.depth = depth;
   return std::move(*ScriptedExecutor::Create(o));
 }
 
-INSTANTIATE_TEST_SUITE_P(Scripted, ExecutorConformance, testing::Values(Subject{"Depth1", [] { return Make(1); }}, Subject{"Depth2", [] { return Make(2); }}),
+INSTANTIATE_TEST_SUITE_P(Scripted, ExecutorConformance,
+                         testing::Values(Subject{"Depth1", [] { return Make(1); }},
+                                         Subject{"Depth2", [] { return Make(2); }}),
                          [](const auto& info) { return info.param.name; });
 
 StepResult Execute(Executor& e, StepPlan plan) {
@@ -57,7 +61,10 @@ TEST(ScriptedExecutor, PoisonsTheAnswerWhenABlockIsNotTheRightOne) {
       {"another sequence's block", [](ScriptedExecutor&, Sequence& s) { s.blocks[0] = 10; }},
       {"two blocks exchanged", [](ScriptedExecutor&, Sequence& s) { std::swap(s.blocks[0], s.blocks[1]); }},
       {"a block that nobody wrote", [](ScriptedExecutor&, Sequence& s) { s.blocks[1] = 40; }},
-      {"one layer of one block missing", [](ScriptedExecutor& e, Sequence& s) { e.CopyBlockIn(s.blocks[1], 3, 1, std::vector<std::byte>(scripted::kLayerBytes)); }},
+      {"one layer of one block missing",
+       [](ScriptedExecutor& e, Sequence& s) {
+         e.CopyBlockIn(s.blocks[1], 3, 1, std::vector<std::byte>(scripted::kLayerBytes));
+       }},
       {"one bit", [=](ScriptedExecutor& e, Sequence& s) {
          std::vector<std::byte> block(bytes);
          e.CopyBlockOut(s.blocks[0], 0, 4, block);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model files as they should be, and hostile ones: each is refused with a sentence that names the file and what is wrong.
+// Model files as they should be, and hostile ones: each is refused with a sentence that names the file and what is
+// wrong.
 #include "model_files/gguf.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +35,9 @@ void ExpectRefusal(const std::string& content, const std::string& part) {
   EXPECT_NE(message.find("fetch or convert the model again"), std::string::npos) << message;
 }
 
-Bytes Head(uint64_t tensors, uint64_t pairs, uint32_t version = 3) { return Bytes().Raw("GGUF").U32(version).U64(tensors).U64(pairs); }
+Bytes Head(uint64_t tensors, uint64_t pairs, uint32_t version = 3) {
+  return Bytes().Raw("GGUF").U32(version).U64(tensors).U64(pairs);
+}
 
 // A file of F32 tensors, each at the offset that is given, before 256 bytes of data.
 std::string TensorsAt(const std::vector<std::pair<uint64_t, std::vector<uint64_t>>>& tensors, uint32_t type = 0) {
@@ -51,7 +54,9 @@ std::string TensorsAt(const std::vector<std::pair<uint64_t, std::vector<uint64_t
 
 TEST(GgufFile, ReadsWhatTheWriterWrote) {
   FileBuilder builder = gguf::TinyModel(1);
-  builder.Strings("list", {"a", "", "c"}).Pair("yes", 7, "\1").Pair("minus", 5, Bytes().U32(static_cast<uint32_t>(-3)).str());
+  builder.Strings("list", {"a", "", "c"})
+      .Pair("yes", 7, "\1")
+      .Pair("minus", 5, Bytes().U32(static_cast<uint32_t>(-3)).str());
   const TemporaryFile file(builder.Build());
   const auto opened = GgufFile::Open(file.path());
   ASSERT_TRUE(opened.ok()) << opened.status();
@@ -106,9 +111,11 @@ TEST(GgufFile, RefusesCountsAndLengthsThatTheFileCannotHold) {
 // An element in memory takes many times what it takes in the file.
 TEST(GgufFile, RefusesAnArrayThatTheFileHoldsAndMemoryShouldNot) {
   const uint64_t elements = (uint64_t{1} << 22) + 1;
-  ExpectRefusal(Head(0, 1).Text("k").U32(9).U32(0).U64(elements).Raw(std::string(elements, '\0')).str(), "array elements");
+  ExpectRefusal(Head(0, 1).Text("k").U32(9).U32(0).U64(elements).Raw(std::string(elements, '\0')).str(),
+                "array elements");
   Bytes many = Head(0, 5);
-  for (int i = 0; i < 5; ++i) many.Text("k" + std::to_string(i)).U32(9).U32(0).U64(elements / 4).Raw(std::string(elements / 4, '\0'));
+  for (int i = 0; i < 5; ++i)
+    many.Text("k" + std::to_string(i)).U32(9).U32(0).U64(elements / 4).Raw(std::string(elements / 4, '\0'));
   ExpectRefusal(many.str(), "array elements");
 }
 
@@ -117,7 +124,8 @@ TEST(GgufFile, RefusesWrongMetadata) {
   ExpectRefusal(FileBuilder().Pair("k", 13, "1234").Build(), "unknown value type 13");
   const std::string nested = Bytes().U32(9).U64(1).U32(9).U64(1).U32(9).U64(1).U32(0).U64(1).Raw("x").str();
   ExpectRefusal(FileBuilder().Pair("k", 9, nested).Build(), "nested deeper");
-  for (const uint32_t alignment : {0u, 33u, 1u << 21}) ExpectRefusal(FileBuilder().Unsigned("general.alignment", alignment).Build(), "general.alignment");
+  for (const uint32_t alignment : {0u, 33u, 1u << 21})
+    ExpectRefusal(FileBuilder().Unsigned("general.alignment", alignment).Build(), "general.alignment");
   ExpectRefusal(FileBuilder().String("general.alignment", "32").Build(), "general.alignment");
   ExpectRefusal(FileBuilder().Pair("line\nbreak", 13, "").Build(), "line?break");
 }
@@ -137,7 +145,8 @@ TEST(GgufFile, RefusesWrongTensors) {
   ExpectRefusal(TensorsAt({{UINT64_MAX - 31, {64}}}), "beyond the end");
   ExpectRefusal(TensorsAt({{0, {16, 4}}, {224, {8}}, {128, {8, 2}}}), "t0 and t2 overlap");
   ExpectRefusal(TensorsAt({{32, {8}}, {32, {8}}}), "overlap");
-  ExpectRefusal(FileBuilder().Add({"t", 0, {8}, std::string(32, 0)}).Add({"t", 0, {8}, std::string(32, 0)}).Build(), "tensor t appears twice");
+  ExpectRefusal(FileBuilder().Add({"t", 0, {8}, std::string(32, 0)}).Add({"t", 0, {8}, std::string(32, 0)}).Build(),
+                "tensor t appears twice");
 }
 
 }  // namespace

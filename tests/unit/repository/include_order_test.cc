@@ -16,9 +16,11 @@ struct Layer {
   int level;
 };
 // First match wins. Folders of one level above 40 never include each other; below, they may.
-constexpr Layer kLayers[] = {{"src/apps", 60},           {"src/frontend", 50},    {"src/router", 41},  {"src/worker", 42},    {"src/launch", 43},
-                             {"src/kv_transfer", 30},    {"src/engine", 30},      {"src/text", 20},          {"src/token_stream", 20},     {"src/kv_index", 20},  {"src/model_files", 20},
-                             {"src/platform/base", 0},   {"src/platform", 10},    {"kernels", 10},     {"include/tokenworks", 0}};
+constexpr Layer kLayers[] = {{"src/apps", 60},     {"src/frontend", 50},    {"src/router", 41},
+                             {"src/worker", 42},   {"src/launch", 43},      {"src/kv_transfer", 30},
+                             {"src/engine", 30},   {"src/text", 20},        {"src/token_stream", 20},
+                             {"src/kv_index", 20}, {"src/model_files", 20}, {"src/platform/base", 0},
+                             {"src/platform", 10}, {"kernels", 10},         {"include/tokenworks", 0}};
 
 const Layer* LayerOf(const std::string& path) {
   for (const Layer& l : kLayers)
@@ -44,7 +46,8 @@ struct Fence {
   const char* include;
   const char* folder;
 };
-constexpr Fence kFences[] = {{"<CLI/", "src/apps/"}, {"<boost/asio", "src/platform/http/"}, {"<grpcpp/", "src/platform/rpc/"}};
+constexpr Fence kFences[] = {
+    {"<CLI/", "src/apps/"}, {"<boost/asio", "src/platform/http/"}, {"<grpcpp/", "src/platform/rpc/"}};
 
 TEST(Repository, IncludesGoDownOnly) {
   int files = 0;
@@ -67,10 +70,14 @@ TEST(Repository, IncludesGoDownOnly) {
         const std::string name = included.substr(1);
         if (name.rfind("absl/", 0) == 0) continue;
         if (name.ends_with(".pb.h")) {  // generated from proto/, where the services meet
-          EXPECT_TRUE(!name.ends_with(".grpc.pb.h") || path.rfind("src/platform/rpc/", 0) == 0 || path.ends_with("_service.cc")) << path << ": " << line << " is outside its fence";
+          EXPECT_TRUE(!name.ends_with(".grpc.pb.h") || path.rfind("src/platform/rpc/", 0) == 0 ||
+                      path.ends_with("_service.cc"))
+              << path << ": " << line << " is outside its fence";
           continue;
         }
-        const std::string target = name.rfind("tokenworks/", 0) == 0 ? "include/" + name : name.rfind("kernels/", 0) == 0 ? name : "src/" + name;
+        const std::string target = name.rfind("tokenworks/", 0) == 0 ? "include/" + name
+                                   : name.rfind("kernels/", 0) == 0  ? name
+                                                                     : "src/" + name;
         const Layer* to = LayerOf(target);
         ASSERT_NE(to, nullptr) << path << " includes " << name << " of no layer";
         EXPECT_TRUE(Allowed(*from, *to)) << path << " includes " << name << ", which lies above or beside it";
@@ -87,7 +94,8 @@ TEST(Repository, NamesSayWhatIsInside) {
         if (c == '/' || c == '_' || c == '.') c = ' ';
       std::istringstream in(words);
       for (std::string word; in >> word;)
-        for (const char* banned : {"util", "utils", "common", "helper", "helpers", "misc", "manager"}) EXPECT_NE(word, banned) << entry.path();
+        for (const char* banned : {"util", "utils", "common", "helper", "helpers", "misc", "manager"})
+          EXPECT_NE(word, banned) << entry.path();
     }
 }
 

@@ -42,7 +42,8 @@ TEST(PlacementPolicy, RandomRepeatsWithItsSeedAndReachesAll) {
 }
 
 TEST(PlacementPolicy, ALocalRouteNeedsNoDecodeWorker) {
-  for (const char* name : {"least_loaded", "round_robin", "random"}) EXPECT_LT((*MakePolicy(name, 1))->Place({kPrefill, {}}).prefill, 3u) << name;
+  for (const char* name : {"least_loaded", "round_robin", "random"})
+    EXPECT_LT((*MakePolicy(name, 1))->Place({kPrefill, {}}).prefill, 3u) << name;
 }
 
 TEST(PlacementPolicy, AnUnknownNameListsTheOthers) {

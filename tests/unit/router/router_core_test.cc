@@ -26,7 +26,9 @@ struct Sink final : TokenSink {
 
 class RouterCoreTest : public ::testing::Test {
  protected:
-  RouterCoreTest() : core_(Options(), *MakePolicy("least_loaded", 1), [this](const WorkerId& w, ToWorker m) { sent_.emplace_back(w, std::move(m)); }) {
+  RouterCoreTest()
+      : core_(Options(), *MakePolicy("least_loaded", 1),
+              [this](const WorkerId& w, ToWorker m) { sent_.emplace_back(w, std::move(m)); }) {
     core_.AddWorker("prefill-0", WorkerRole::kPrefill);
     core_.AddWorker("decode-0", WorkerRole::kDecode);
   }
@@ -101,7 +103,8 @@ TEST_F(RouterCoreTest, HandsOffBetweenTheTwoPoolsAndEndsWithTheDecodeWorker) {
 TEST_F(RouterCoreTest, DropsDuplicatesAndOldEpochsAndFillsGaps) {
   BothReady();
   const auto sink = Submit(1);
-  for (auto [position, epoch] : {std::pair<uint32_t, Epoch>{0, 1}, {0, 1}, {2, 1}, {2, 1}, {1, 0}, {1, 1}}) core_.OnMessage("prefill-0", Token(1, position, epoch), clock_.Now());
+  for (auto [position, epoch] : {std::pair<uint32_t, Epoch>{0, 1}, {0, 1}, {2, 1}, {2, 1}, {1, 0}, {1, 1}})
+    core_.OnMessage("prefill-0", Token(1, position, epoch), clock_.Now());
   EXPECT_EQ(sink->tokens, 3u);
   EXPECT_EQ(core_.Snapshot().metrics.dropped_deltas, 3u);
 }
@@ -171,10 +174,19 @@ TEST_F(RouterCoreTest, EndsEveryRequestOnceUnderRandomEvents) {
       const uint64_t id = first + rng() % (sinks.size() + 1);
       const WorkerId worker = rng() % 2 ? "prefill-0" : "decode-0";
       switch (rng() % 8) {
-        case 0: sinks.push_back(Submit(first + sinks.size(), 1 + rng() % 110)); break;
-        case 1: core_.Cancel({id}, rng() % 2 ? std::optional<uint32_t>(0) : std::nullopt, CancelReason::kStopString, rng() % 5, clock_.Now()); break;
-        case 2: core_.OnLost(worker, absl::UnavailableError("planted"), clock_.Now()); break;
-        case 3: BothReady(); break;
+        case 0:
+          sinks.push_back(Submit(first + sinks.size(), 1 + rng() % 110));
+          break;
+        case 1:
+          core_.Cancel({id}, rng() % 2 ? std::optional<uint32_t>(0) : std::nullopt, CancelReason::kStopString,
+                       rng() % 5, clock_.Now());
+          break;
+        case 2:
+          core_.OnLost(worker, absl::UnavailableError("planted"), clock_.Now());
+          break;
+        case 3:
+          BothReady();
+          break;
         case 4: {
           FromWorker m;
           m.ended.emplace_back();
@@ -184,7 +196,8 @@ TEST_F(RouterCoreTest, EndsEveryRequestOnceUnderRandomEvents) {
           core_.OnMessage(worker, std::move(m), clock_.Now());
           break;
         }
-        default: core_.OnMessage(worker, Token(id, rng() % 4, rng() % 2), clock_.Now());
+        default:
+          core_.OnMessage(worker, Token(id, rng() % 4, rng() % 2), clock_.Now());
       }
       clock_.Advance(std::chrono::milliseconds(rng() % 300));
       ExpectBalanced();

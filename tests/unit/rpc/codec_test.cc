@@ -53,16 +53,20 @@ TEST(Codec, AnAssignKeepsEveryField) {
   ASSERT_TRUE(out.ok()) << out.status();
   const Assign& a = std::get<Assign>(*out);
   const GenerationRequest &x = in.request, &y = a.request;
-  EXPECT_EQ(std::tie(x.id, x.epoch, x.external_id, x.model, x.adapter, x.tenant, x.cache_salt, x.session, x.priority, x.trace_parent, x.prompt, x.n, x.emitted),
-            std::tie(y.id, y.epoch, y.external_id, y.model, y.adapter, y.tenant, y.cache_salt, y.session, y.priority, y.trace_parent, y.prompt, y.n, y.emitted));
+  EXPECT_EQ(std::tie(x.id, x.epoch, x.external_id, x.model, x.adapter, x.tenant, x.cache_salt, x.session, x.priority,
+                     x.trace_parent, x.prompt, x.n, x.emitted),
+            std::tie(y.id, y.epoch, y.external_id, y.model, y.adapter, y.tenant, y.cache_salt, y.session, y.priority,
+                     y.trace_parent, y.prompt, y.n, y.emitted));
   EXPECT_EQ(y.deadline, later + std::chrono::milliseconds(1500));
   const SamplingParams &s = x.sampling, &t = y.sampling;
-  EXPECT_EQ(std::tie(s.temperature, s.top_k, s.top_p, s.min_p, s.repetition_penalty, s.frequency_penalty, s.presence_penalty, s.logit_bias, s.seed, s.logprobs, s.max_tokens, s.min_tokens, s.ignore_eos,
-                     s.stop_token_ids),
-            std::tie(t.temperature, t.top_k, t.top_p, t.min_p, t.repetition_penalty, t.frequency_penalty, t.presence_penalty, t.logit_bias, t.seed, t.logprobs, t.max_tokens, t.min_tokens, t.ignore_eos,
-                     t.stop_token_ids));
+  EXPECT_EQ(
+      std::tie(s.temperature, s.top_k, s.top_p, s.min_p, s.repetition_penalty, s.frequency_penalty, s.presence_penalty,
+               s.logit_bias, s.seed, s.logprobs, s.max_tokens, s.min_tokens, s.ignore_eos, s.stop_token_ids),
+      std::tie(t.temperature, t.top_k, t.top_p, t.min_p, t.repetition_penalty, t.frequency_penalty, t.presence_penalty,
+               t.logit_bias, t.seed, t.logprobs, t.max_tokens, t.min_tokens, t.ignore_eos, t.stop_token_ids));
   EXPECT_EQ(a.route, Route::kHandoff);
-  EXPECT_EQ(std::tie(a.decode.worker, a.decode.incarnation, a.decode.socket_path), std::tie(in.decode.worker, in.decode.incarnation, in.decode.socket_path));
+  EXPECT_EQ(std::tie(a.decode.worker, a.decode.incarnation, a.decode.socket_path),
+            std::tie(in.decode.worker, in.decode.incarnation, in.decode.socket_path));
 }
 
 TEST(Codec, NoDeadlineStaysNone) {
@@ -75,7 +79,8 @@ TEST(Codec, NoDeadlineStaysNone) {
 }
 
 TEST(Codec, ACancelOfOneSequenceIsNotOneOfAll) {
-  for (const std::optional<uint32_t> sequence : {std::optional<uint32_t>(), std::optional<uint32_t>(0), std::optional<uint32_t>(2)}) {
+  for (const std::optional<uint32_t> sequence :
+       {std::optional<uint32_t>(), std::optional<uint32_t>(0), std::optional<uint32_t>(2)}) {
     worker::ToWorker wire;
     ToWire(ToWorker(Cancel{{5}, 2, sequence, CancelReason::kStopString}), kNow, &wire);
     const auto out = FromWire(wire, kNow);

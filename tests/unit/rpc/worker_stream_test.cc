@@ -24,7 +24,8 @@ class Heard {
   }
   bool WaitFor(const std::string& what, size_t times = 1) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, kPatience, [&] { return static_cast<size_t>(std::count(all_.begin(), all_.end(), what)) >= times; });
+    return changed_.wait_for(lock, kPatience,
+                             [&] { return static_cast<size_t>(std::count(all_.begin(), all_.end(), what)) >= times; });
   }
   std::vector<std::string> all() {
     std::lock_guard lock(mutex_);
@@ -47,13 +48,14 @@ class WorkerStream : public testing::Test {
   ~WorkerStream() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<WorkerStreamServer> Serve(Incarnation incarnation) {
-    auto server = WorkerStreamServer::Start(path_, {[incarnation] {
-                                                      WorkerHello h;
-                                                      h.worker = "w";
-                                                      h.incarnation = incarnation;
-                                                      return h;
-                                                    },
-                                                    [this](ToWorker m) { at_worker_.Add("cancel " + std::to_string(std::get<Cancel>(m).request.value)); }});
+    auto server = WorkerStreamServer::Start(
+        path_, {[incarnation] {
+                  WorkerHello h;
+                  h.worker = "w";
+                  h.incarnation = incarnation;
+                  return h;
+                },
+                [this](ToWorker m) { at_worker_.Add("cancel " + std::to_string(std::get<Cancel>(m).request.value)); }});
     EXPECT_TRUE(server.ok()) << server.status();
     return std::move(*server);
   }
@@ -145,7 +147,8 @@ TEST_F(WorkerStream, StoppingEndsAPausedLinkAtOnce) {
 }
 
 TEST_F(WorkerStream, APathThatIsTooLongIsRefused) {
-  const auto server = WorkerStreamServer::Start(folder_ + "/" + std::string(200, 'x'), {[] { return WorkerHello(); }, [](ToWorker) {}});
+  const auto server =
+      WorkerStreamServer::Start(folder_ + "/" + std::string(200, 'x'), {[] { return WorkerHello(); }, [](ToWorker) {}});
   EXPECT_EQ(server.status().code(), StatusCode::kUnavailable);
 }
 

@@ -190,7 +190,8 @@ TEST(Sampler, NoiseHangsOnSeedSequenceAndPositionAlone) {
 // Philox4x32-10's published vectors (Random123, kat_vectors).
 TEST(Noise, IsPhilox) {
   EXPECT_EQ(Philox({0, 0, 0, 0}, {0, 0}), (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(Philox({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}), (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(Philox({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}),
+            (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
 
 TEST(Sampler, ReportsLogprobsOfTheRawLogits) {
@@ -214,8 +215,16 @@ TEST(Sampler, ReportsLogprobsOfTheRawLogits) {
 
 // A client may send any temperature above 0, and a damaged model any logits: the answer is always a token of the row.
 TEST(Sampler, GivesATokenOfTheRowForEveryInput) {
-  const std::vector<std::vector<float>> rows = {{1, 3, 2},        {kInfinity, 1, kInfinity}, {-kInfinity, -kInfinity}, {kNan, kNan},          {kNan, 2, 1},
-                                                {3e38f, -3e38f}, {0, -0.0f},                {1e-45f, 0},              {-kInfinity, kInfinity}, {5}};
+  const std::vector<std::vector<float>> rows = {{1, 3, 2},
+                                                {kInfinity, 1, kInfinity},
+                                                {-kInfinity, -kInfinity},
+                                                {kNan, kNan},
+                                                {kNan, 2, 1},
+                                                {3e38f, -3e38f},
+                                                {0, -0.0f},
+                                                {1e-45f, 0},
+                                                {-kInfinity, kInfinity},
+                                                {5}};
   for (const float temperature : {1e-45f, 1e-39f, 1e-20f, 1.0f, 2.0f})
     for (const int top_k : {0, 1, 2})
       for (const float top_p : {1e-9f, 0.9f, 1.0f})
@@ -229,7 +238,8 @@ TEST(Sampler, GivesATokenOfTheRowForEveryInput) {
             const TokenId t = First(s, rows[r]).token;
             ASSERT_TRUE(t >= 0 && t < static_cast<TokenId>(rows[r].size())) << t << " of row " << r;
             if ((temperature < 1e-30f && r == 0) || r == 8) {
-              ASSERT_EQ(t, 1) << "a temperature near 0 is greedy: " << temperature << " " << top_k << " " << top_p << " row " << r;
+              ASSERT_EQ(t, 1) << "a temperature near 0 is greedy: " << temperature << " " << top_k << " " << top_p
+                              << " row " << r;
             }
           }
 }

@@ -29,7 +29,8 @@ class FakeDevice {
     for (const StepItem& item : plan.items)
       for (size_t i = 0; i < item.tokens.size(); ++i) {
         const int p = item.first_position + static_cast<int>(i);
-        EXPECT_TRUE(written.insert({item.blocks.at(p / kBlockTokens), p % kBlockTokens}).second) << "two writers of one slot";
+        EXPECT_TRUE(written.insert({item.blocks.at(p / kBlockTokens), p % kBlockTokens}).second)
+            << "two writers of one slot";
         marks_[item.blocks[p / kBlockTokens]][p % kBlockTokens] = item.tokens[i];
       }
     for (const StepItem& item : plan.items) {
@@ -89,7 +90,9 @@ KvCounts Kv(const Scheduler& s) {
   WorkerReport report;
   s.Report(report);
   EXPECT_EQ(report.kv.leaked, 0);
-  EXPECT_EQ(report.kv.free + report.kv.cached + report.kv.active + report.kv.reserved + report.kv.sending + report.kv.receiving, report.kv.total);
+  EXPECT_EQ(report.kv.free + report.kv.cached + report.kv.active + report.kv.reserved + report.kv.sending +
+                report.kv.receiving,
+            report.kv.total);
   return report.kv;
 }
 
@@ -113,7 +116,9 @@ TEST(Scheduler, GivesEveryRequestItsTokensWhenThePoolIsTooSmallForAll) {
     }
     ASSERT_TRUE(scheduler.idle()) << "seed " << seed;
     for (const auto& [id, r] : requests)
-      for (uint32_t s = 0; s < r.n; ++s) EXPECT_EQ(seen.tokens[id][s], Expected(r, s)) << "seed " << seed << " request " << id.value << " sequence " << s;
+      for (uint32_t s = 0; s < r.n; ++s)
+        EXPECT_EQ(seen.tokens[id][s], Expected(r, s))
+            << "seed " << seed << " request " << id.value << " sequence " << s;
     EXPECT_EQ(Kv(scheduler).active, 0);
   }
 }
@@ -127,12 +132,19 @@ TEST(Scheduler, EndsEveryRequestOnceUnderRandomCancels) {
     Seen seen;
     uint64_t next = 1;
     for (int step = 0; step < 400; ++step) {
-      if (rng() % 3 == 0 && next <= 25) (void)scheduler.Admit(MakeRequest(next, 1 + rng() % 100, 1 + rng() % 20, rng, 1 + rng() % 2), Route::kLocal, clock.Now()), ++next;
+      if (rng() % 3 == 0 && next <= 25)
+        (void)scheduler.Admit(MakeRequest(next, 1 + rng() % 100, 1 + rng() % 20, rng, 1 + rng() % 2), Route::kLocal,
+                              clock.Now()),
+            ++next;
       auto planned = scheduler.Plan(clock.Now());
       for (int i = 0; i < 2; ++i)
-        if (rng() % 6 == 0) scheduler.Cancel({1 + rng() % next}, rng() % 2 ? std::optional<uint32_t>(rng() % 2) : std::nullopt, CancelReason::kStopString, clock.Now());
-      if (planned && rng() % 20 == 0) scheduler.Fail(planned->plan.id, absl::InternalError("planted"), clock.Now());
-      else if (planned) scheduler.Complete(device.Run(planned->plan), clock.Now());
+        if (rng() % 6 == 0)
+          scheduler.Cancel({1 + rng() % next}, rng() % 2 ? std::optional<uint32_t>(rng() % 2) : std::nullopt,
+                           CancelReason::kStopString, clock.Now());
+      if (planned && rng() % 20 == 0)
+        scheduler.Fail(planned->plan.id, absl::InternalError("planted"), clock.Now());
+      else if (planned)
+        scheduler.Complete(device.Run(planned->plan), clock.Now());
       seen.Take(scheduler.TakeOutput());
       Kv(scheduler);
     }
@@ -180,7 +192,8 @@ TEST(Scheduler, HandsOffWithoutComputingAPromptTokenOnTheDecodeSide) {
   const auto reservation = decode.Reserve(r, clock.Now());
   ASSERT_TRUE(reservation.ok());
   std::map<int, BlockId> pushed;
-  for (const auto& [ordinal, block] : prefill.Grant(r.id, reservation->cached_blocks, clock.Now()).blocks) pushed[ordinal] = block;
+  for (const auto& [ordinal, block] : prefill.Grant(r.id, reservation->cached_blocks, clock.Now()).blocks)
+    pushed[ordinal] = block;
   std::vector<PrefillDone> done;
   while (done.empty()) {
     auto planned = prefill.Plan(clock.Now());
@@ -194,7 +207,8 @@ TEST(Scheduler, HandsOffWithoutComputingAPromptTokenOnTheDecodeSide) {
   }
   EXPECT_EQ(pushed.size(), 5u);
   EXPECT_EQ(Kv(prefill).sending, 5);
-  for (const auto& [ordinal, block] : pushed) decode_device.marks_[reservation->blocks[ordinal]] = prefill_device.marks_[block];
+  for (const auto& [ordinal, block] : pushed)
+    decode_device.marks_[reservation->blocks[ordinal]] = prefill_device.marks_[block];
   decode.Activate(r.id, done[0].first_tokens, done[0].ended, clock.Now());
   prefill.EndHandoff(r.id, OkStatus(), clock.Now());
   auto out = prefill.TakeOutput();
@@ -243,7 +257,8 @@ TEST(Scheduler, RefusesWhatCannotFit) {
   std::mt19937 rng(1);
   ManualClock clock;
   Scheduler scheduler(Options(4));
-  EXPECT_EQ(scheduler.Admit(MakeRequest(1, 64, 1, rng), Route::kLocal, clock.Now()).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(scheduler.Admit(MakeRequest(1, 64, 1, rng), Route::kLocal, clock.Now()).code(),
+            StatusCode::kInvalidArgument);
   EXPECT_TRUE(scheduler.Admit(MakeRequest(2, 63, 5, rng), Route::kLocal, clock.Now()).ok());
   FakeDevice device(4);
   Seen seen;

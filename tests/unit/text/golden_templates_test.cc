@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Templates rendered as jinja2 renders them in transformers' set-up (tests/golden/text/make_features.py, make_conversations.py).
+// Templates rendered as jinja2 renders them in transformers' set-up (tests/golden/text/make_features.py,
+// make_conversations.py).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,7 +37,8 @@ TEST(GoldenConversations, TheDefaultTemplateRendersEachByteForByte) {
   ASSERT_TRUE(t.ok()) << t.status();
   int equal = 0, refused = 0;
   for (const Json& record : Lines("tests/golden/text/conversations.jsonl")) {
-    const auto segments = (*t)->Render(record["messages"], nullptr, record["add_generation_prompt"].get<bool>(), nullptr);
+    const auto segments =
+        (*t)->Render(record["messages"], nullptr, record["add_generation_prompt"].get<bool>(), nullptr);
     if (record.contains("error")) {
       EXPECT_EQ(segments.status().code(), absl::StatusCode::kInvalidArgument) << record["messages"];
       ++refused;
@@ -60,7 +62,8 @@ struct Outcome {
 
 Outcome RenderCase(const std::string& source, const Json& context) {
   std::tm now{};
-  now.tm_year = 124, now.tm_mon = 6, now.tm_mday = 26, now.tm_hour = 9, now.tm_min = 5, now.tm_sec = 3, now.tm_wday = 5, now.tm_yday = 207;
+  now.tm_year = 124, now.tm_mon = 6, now.tm_mday = 26, now.tm_hour = 9, now.tm_min = 5, now.tm_sec = 3, now.tm_wday = 5,
+  now.tm_yday = 207;
   try {
     jinja::Context variables;
     for (const auto& [key, value] : context.items()) variables.emplace_back(key, jinja::FromJson(value));
@@ -75,13 +78,24 @@ Outcome RenderCase(const std::string& source, const Json& context) {
 
 // Rendered by jinja2, not built here.
 const std::set<std::string> kUnsupported = {
-    "number filters 9",                                         // digits of other scripts
-    "text filters 21", "text filters 22", "text filters 23", "text filters 24", "text filters 25", "text filters 26",  // wordwrap, urlencode, pprint, filesizeformat, striptags, xmlattr
-    "macro 17", "globals 10",                                   // attributes of functions: f.name, dict.fromkeys
-    "sequence filters 27",                                      // random
-    "text methods 16", "text methods 19",                       // '{0.real}'.format(…), encode
-    "operators 28", "operators 29", "operators 30",             // integers beyond 64 bits
-    "errors 25", "errors 32", "errors 34",                      // autoescape, self, a character by its name
+    "number filters 9",  // digits of other scripts
+    "text filters 21",
+    "text filters 22",
+    "text filters 23",
+    "text filters 24",
+    "text filters 25",
+    "text filters 26",  // wordwrap, urlencode, pprint, filesizeformat, striptags, xmlattr
+    "macro 17",
+    "globals 10",           // attributes of functions: f.name, dict.fromkeys
+    "sequence filters 27",  // random
+    "text methods 16",
+    "text methods 19",  // '{0.real}'.format(…), encode
+    "operators 28",
+    "operators 29",
+    "operators 30",  // integers beyond 64 bits
+    "errors 25",
+    "errors 32",
+    "errors 34",  // autoescape, self, a character by its name
 };
 
 TEST(GoldenFeatures, AgreeWithJinja2) {
@@ -96,7 +110,8 @@ TEST(GoldenFeatures, AgreeWithJinja2) {
       EXPECT_EQ(outcome.kind, Outcome::kUnsupported) << name << ": " << source << "\n" << outcome.text;
       ++unsupported;
     } else if (r.contains("error")) {
-      EXPECT_NE(outcome.kind, Outcome::kRendered) << name << ": " << source << "\nrendered " << outcome.text << "\nwhere jinja2 says " << r["error"];
+      EXPECT_NE(outcome.kind, Outcome::kRendered)
+          << name << ": " << source << "\nrendered " << outcome.text << "\nwhere jinja2 says " << r["error"];
       ++refused;
     } else {
       ASSERT_TRUE(r.contains("expected")) << name;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token ids equal to HF tokenizers' on 20,000 lines (tests/golden/text/make_tokens.py), with the default model's real vocabulary.
+// Token ids equal to HF tokenizers' on 20,000 lines (tests/golden/text/make_tokens.py), with the default model's real
+// vocabulary.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -34,7 +35,9 @@ TEST(GoldenTokens, AreEqualToTheReferenceOnEveryLine) {
     const std::string text = nlohmann::json::parse(line.substr(space + 1)).get<std::string>();
     const std::vector<TokenId> ids = (*tokenizer)->Encode(text);
     if (Fnv(ids) == hash) continue;
-    if (++different < 10) ADD_FAILURE() << "line " << lines + 1 << ": " << ids.size() << " tokens against " << line.substr(9, space - 9) << " for " << line.substr(space + 1);
+    if (++different < 10)
+      ADD_FAILURE() << "line " << lines + 1 << ": " << ids.size() << " tokens against " << line.substr(9, space - 9)
+                    << " for " << line.substr(space + 1);
   }
   EXPECT_EQ(lines, 20000);
   EXPECT_EQ(different, 0);

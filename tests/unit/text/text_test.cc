@@ -17,10 +17,15 @@ TEST(Utf8, ReplacesEachMaximalBadPartOnce) {
     AppendUtf8Lossy(s, true, &out);
     return out;
   };
-  EXPECT_EQ(lossy("a\xFF" "b"), "a\xEF\xBF\xBD" "b");
-  EXPECT_EQ(lossy("\xE2\x82"), "\xEF\xBF\xBD");                                      // cut: one
-  EXPECT_EQ(lossy("\xE2\x82" "x"), "\xEF\xBF\xBDx");
-  EXPECT_EQ(lossy("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");          // surrogate: three
+  EXPECT_EQ(lossy("a\xFF"
+                  "b"),
+            "a\xEF\xBF\xBD"
+            "b");
+  EXPECT_EQ(lossy("\xE2\x82"), "\xEF\xBF\xBD");  // cut: one
+  EXPECT_EQ(lossy("\xE2\x82"
+                  "x"),
+            "\xEF\xBF\xBDx");
+  EXPECT_EQ(lossy("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");  // surrogate: three
   EXPECT_EQ(lossy("\xF0\x9F\x98\x80"), "\xF0\x9F\x98\x80");
   EXPECT_FALSE(IsValidUtf8("\xC0\x80"));
   EXPECT_TRUE(IsValidUtf8("grüße 😀"));
@@ -30,7 +35,10 @@ TEST(Utf8, ReplacesEachMaximalBadPartOnce) {
 std::unique_ptr<Tokenizer> ByteTokenizer() {
   TokenizerData data;
   uint32_t next = 256;
-  const auto utf8 = [](uint32_t c) { return c < 0x80 ? std::string(1, static_cast<char>(c)) : std::string{static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 63))}; };
+  const auto utf8 = [](uint32_t c) {
+    return c < 0x80 ? std::string(1, static_cast<char>(c))
+                    : std::string{static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 63))};
+  };
   for (uint32_t b = 0; b < 256; ++b) {
     const bool prints = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
     data.tokens.push_back(utf8(prints ? b : next++));
@@ -87,7 +95,8 @@ TEST(StopStrings, HoldBackAPossibleBeginningAndCutAtTheMatch) {
   EXPECT_EQ(unfinished.Finish(), "ST");
 }
 
-std::string Render(std::string_view source, const nlohmann::ordered_json& messages, const nlohmann::ordered_json& variables = nullptr) {
+std::string Render(std::string_view source, const nlohmann::ordered_json& messages,
+                   const nlohmann::ordered_json& variables = nullptr) {
   auto t = ChatTemplate::Create(source, "<s>", "</s>");
   if (!t.ok()) return "error: " + std::string(t.status().message());
   const auto segments = (*t)->Render(messages, nullptr, true, variables);
@@ -99,23 +108,31 @@ std::string Render(std::string_view source, const nlohmann::ordered_json& messag
 
 // Expected values are jinja2's, with trim_blocks and lstrip_blocks.
 TEST(Jinja, RendersAsJinja2Does) {
-  const nlohmann::ordered_json m = {{{"role", "user"}, {"content", " Hi "}}, {{"role", "assistant"}, {"content", "Yo"}}};
+  const nlohmann::ordered_json m = {{{"role", "user"}, {"content", " Hi "}},
+                                    {{"role", "assistant"}, {"content", "Yo"}}};
   const std::pair<const char*, const char*> cases[] = {
       {"{% for m in messages %}\n{{ loop.index }}:{{ m['role'] }}\n{% endfor %}\nend", "1:user\n2:assistant\nend"},
       {"  {% if messages %}\n  yes\n  {% endif %}\n", "  yes\n"},
-      {"{%- set ns = namespace(n=0) -%}{% for m in messages %}{% set ns.n = ns.n + loop.index %}{% endfor %}{{ ns.n }}", "3"},
+      {"{%- set ns = namespace(n=0) -%}{% for m in messages %}{% set ns.n = ns.n + loop.index %}{% endfor %}{{ ns.n }}",
+       "3"},
       {"{{ messages[0].content | trim }}|{{ messages[-1]['content'] | upper }}", "Hi|YO"},
       {"{{ messages[1:] | length }} {{ 'abcdef'[1:-1:2] }} {{ [1,2,3][::-1] }}", "1 bd [3, 2, 1]"},
       {"{{ 7 // 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 1 / 4 }} {{ 2 ** 3 }}", "3 -4 2 0.25 8"},
-      {"{{ {'a': 1, 'b': [true, none, 1.5]} | tojson }} {{ {'a': 'x'} }}", "{\"a\": 1, \"b\": [true, null, 1.5]} {'a': 'x'}"},
-      {"{{ x is defined }} {{ x | default('d') }} {{ messages is sequence }} {{ 'a' in 'abc' }} {{ 3 not in [1] }}", "False d True True True"},
+      {"{{ {'a': 1, 'b': [true, none, 1.5]} | tojson }} {{ {'a': 'x'} }}",
+       "{\"a\": 1, \"b\": [true, null, 1.5]} {'a': 'x'}"},
+      {"{{ x is defined }} {{ x | default('d') }} {{ messages is sequence }} {{ 'a' in 'abc' }} {{ 3 not in [1] }}",
+       "False d True True True"},
       {"{% macro f(a, b='q') %}[{{ a }}{{ b }}]{% endmacro %}{{ f(1) }}{{ f(2, b=3) }}", "[1q][23]"},
       {"{{ 'a,b'.split(',') | join('-') }} {{ 'xAx'.strip('x') }} {{ 'hello world'.title() }}", "a-b A Hello World"},
-      {"{% for i in range(5) if i % 2 %}{{ i }}{% else %}none{% endfor %}{% for i in [] %}x{% else %}empty{% endfor %}", "13empty"},
-      {"{% for i in range(9) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}{% break %}{% endif %}{{ i }}{% endfor %}", "013"},
+      {"{% for i in range(5) if i % 2 %}{{ i }}{% else %}none{% endfor %}{% for i in [] %}x{% else %}empty{% endfor %}",
+       "13empty"},
+      {"{% for i in range(9) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}{% break %}{% endif %}{{ i }}{% "
+       "endfor %}",
+       "013"},
       {"{{ 'yes' if messages | length == 2 and not false else 'no' }} {{ 1 < 2 < 3 }}", "yes True"},
       {"{# comment #}{% raw %}{{ x }}{% endraw %}{{ bos_token }}", "{{ x }}<s>"},
-      {"{% set t %}a{{ 1 }}{% endset %}{{ t }}{{ messages | map(attribute='role') | list }}", "a1['user', 'assistant']"},
+      {"{% set t %}a{{ 1 }}{% endset %}{{ t }}{{ messages | map(attribute='role') | list }}",
+       "a1['user', 'assistant']"},
       {"{{ messages | selectattr('role', 'equalto', 'user') | list | length }}{{ (messages | first).role }}", "1user"},
       {"{{ raise_exception('no system role') }}", "error: no system role"},
   };
@@ -123,8 +140,10 @@ TEST(Jinja, RendersAsJinja2Does) {
 }
 
 TEST(Jinja, RefusesBadAndHostileTemplatesWithASentence) {
-  for (const char* source : {"{% if %}", "{{ x", "{% for %}{% endfor %}", "{{ 1 + }}", "{% endif %}", "{{ 'a }}", "{% nonsense %}", "{{ x.y.z }}", "{{ 1 / 0 }}", "{{ 'a' | nofilter }}",
-                             "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", "{{ range(10000000) }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"})
+  for (const char* source : {"{% if %}", "{{ x", "{% for %}{% endfor %}", "{{ 1 + }}", "{% endif %}", "{{ 'a }}",
+                             "{% nonsense %}", "{{ x.y.z }}", "{{ 1 / 0 }}", "{{ 'a' | nofilter }}",
+                             "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
+                             "{{ range(10000000) }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"})
     EXPECT_EQ(Render(source, nlohmann::ordered_json::array()).rfind("error: ", 0), 0u) << source;
   EXPECT_EQ(Render(std::string(5000, '('), nullptr).rfind("error", 0), std::string::npos);
   EXPECT_EQ(Render("{{ " + std::string(5000, '(') + " }}", nullptr).rfind("error: ", 0), 0u);
@@ -132,13 +151,17 @@ TEST(Jinja, RefusesBadAndHostileTemplatesWithASentence) {
 
 TEST(Jinja, NeverCrashesOnMutatedTemplates) {
   std::mt19937 rng(11);
-  const std::string seed = "{% for m in messages %}{{ '<|' + m['role'] | trim ~ m.content[1:] }}{% if loop.last and not x is defined %}{{ m | tojson(indent=2) }}{% endif %}{% endfor %}";
+  const std::string seed =
+      "{% for m in messages %}{{ '<|' + m['role'] | trim ~ m.content[1:] }}{% if loop.last and not x is defined %}{{ m "
+      "| tojson(indent=2) }}{% endif %}{% endfor %}";
   for (int i = 0; i < 3000; ++i) {
     std::string s = seed;
     for (int k = 0; k < 4; ++k) {
       const size_t at = rng() % s.size();
-      if (rng() % 2) s.erase(at, rng() % 5);
-      else s.insert(at, 1, "{}%|'()[]. +~is"[rng() % 15]);
+      if (rng() % 2)
+        s.erase(at, rng() % 5);
+      else
+        s.insert(at, 1, "{}%|'()[]. +~is"[rng() % 15]);
       if (s.empty()) s = "{";
     }
     Render(s, nlohmann::ordered_json::parse(R"([{"role": "user", "content": "hi"}])"));

@@ -17,10 +17,14 @@ uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-uint64_t ValueOf(int layer, int position, TokenId token) { return Mix(Mix(Mix(static_cast<uint64_t>(layer) + 1) ^ static_cast<uint64_t>(position)) ^ static_cast<uint64_t>(static_cast<uint32_t>(token))); }
+uint64_t ValueOf(int layer, int position, TokenId token) {
+  return Mix(Mix(Mix(static_cast<uint64_t>(layer) + 1) ^ static_cast<uint64_t>(position)) ^
+             static_cast<uint64_t>(static_cast<uint32_t>(token)));
+}
 
 // `attention`: the sum of all values of all layers up to the last position.
-TokenId TokenFor(uint64_t attention, const SamplingParams& sampling, uint32_t sequence, int output, const ContextHashOptions& options) {
+TokenId TokenFor(uint64_t attention, const SamplingParams& sampling, uint32_t sequence, int output,
+                 const ContextHashOptions& options) {
   uint64_t x = Mix(attention);
   if (sampling.temperature > 0) x = Mix(x ^ Mix(sampling.seed ^ (static_cast<uint64_t>(sequence) << 32)));
   const TokenId token = static_cast<TokenId>(x % static_cast<uint64_t>(options.vocabulary));
@@ -48,7 +52,8 @@ KvLayout LayoutOf(const ContextHashOptions& options) {
 }  // namespace
 
 ContextHashExecutor::ContextHashExecutor(ContextHashOptions options)
-    : options_(std::move(options)), memory_(static_cast<size_t>(options_.kv_blocks) * static_cast<size_t>(options_.layers) * kBlockTokens) {
+    : options_(std::move(options)),
+      memory_(static_cast<size_t>(options_.kv_blocks) * static_cast<size_t>(options_.layers) * kBlockTokens) {
   info_.model_name = "context-hash";
   info_.weight_digest = options_.weight_digest;
   info_.numerics_id = "context-hash-1";
@@ -63,19 +68,24 @@ ContextHashExecutor::ContextHashExecutor(ContextHashOptions options)
 }
 
 Status ContextHashExecutor::Check(const StepPlan& plan) const {
-  const auto bad = [&](const std::string& what) { return absl::InvalidArgumentError(base::StrCat("plan ", plan.id, ": ", what)); };
+  const auto bad = [&](const std::string& what) {
+    return absl::InvalidArgumentError(base::StrCat("plan ", plan.id, ": ", what));
+  };
   const auto in_pool = [&](BlockId b) { return b >= 0 && b < options_.kv_blocks; };
-  if (static_cast<int>(submitted_.size()) >= options_.depth) return bad(base::StrCat("more plans than the depth of ", options_.depth));
+  if (static_cast<int>(submitted_.size()) >= options_.depth)
+    return bad(base::StrCat("more plans than the depth of ", options_.depth));
   for (const BlockCopy& c : plan.copies)
     if (!in_pool(c.source) || !in_pool(c.destination)) return bad("a copy outside the pool");
   for (const StepItem& item : plan.items) {
     if (item.tokens.empty() || item.first_position < 0) return bad("an item without rows");
     const size_t end = static_cast<size_t>(item.first_position) + item.tokens.size();
     if (end > static_cast<size_t>(options_.context_length)) return bad("rows beyond the context");
-    if (item.blocks.size() * kBlockTokens < end) return bad(base::StrCat("a table of ", item.blocks.size(), " blocks for ", end, " positions"));
+    if (item.blocks.size() * kBlockTokens < end)
+      return bad(base::StrCat("a table of ", item.blocks.size(), " blocks for ", end, " positions"));
     if (!std::all_of(item.blocks.begin(), item.blocks.end(), in_pool)) return bad("a block outside the pool");
     for (const SequenceId& s : item.samples) {
-      const bool starts = std::any_of(plan.starts.begin(), plan.starts.end(), [&](const SequenceStart& start) { return start.sequence == s; });
+      const bool starts = std::any_of(plan.starts.begin(), plan.starts.end(),
+                                      [&](const SequenceStart& start) { return start.sequence == s; });
       if (!starts && !open_.contains(s)) return bad("a sample of a sequence that was not opened");
     }
   }
@@ -92,7 +102,8 @@ SampledToken ContextHashExecutor::Sample(const StepItem& item, const SequenceId&
   uint64_t attention = 0;
   const int end = item.first_position + static_cast<int>(item.tokens.size());
   for (int p = 0; p < end; ++p)
-    for (int l = 0; l < options_.layers; ++l) attention += Value(item.blocks[static_cast<size_t>(p / kBlockTokens)], l, p % kBlockTokens);
+    for (int l = 0; l < options_.layers; ++l)
+      attention += Value(item.blocks[static_cast<size_t>(p / kBlockTokens)], l, p % kBlockTokens);
   Open& open = open_.at(sequence);
   SampledToken out;
   out.token = TokenFor(attention, open.sampling, sequence.index, open.outputs++, options_);
@@ -120,7 +131,9 @@ StatusOr<StepResult> ContextHashExecutor::Collect() {
     for (const StepItem& item : plan.items)
       for (size_t i = 0; i < item.tokens.size(); ++i) {
         const int p = item.first_position + static_cast<int>(i);
-        for (int l = group * options_.layer_group_layers; l < last; ++l) Value(item.blocks[static_cast<size_t>(p / kBlockTokens)], l, p % kBlockTokens) = ValueOf(l, p, item.tokens[i]);
+        for (int l = group * options_.layer_group_layers; l < last; ++l)
+          Value(item.blocks[static_cast<size_t>(p / kBlockTokens)], l, p % kBlockTokens) =
+              ValueOf(l, p, item.tokens[i]);
       }
     if (plan.report_layer_groups && listener_) listener_(plan.id, group);
   }
@@ -133,7 +146,9 @@ StatusOr<StepResult> ContextHashExecutor::Collect() {
 }
 
 void ContextHashExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
-  const size_t first = (static_cast<size_t>(block) * static_cast<size_t>(options_.layers) + static_cast<size_t>(first_layer)) * kBlockTokens;
+  const size_t first =
+      (static_cast<size_t>(block) * static_cast<size_t>(options_.layers) + static_cast<size_t>(first_layer)) *
+      kBlockTokens;
   std::memcpy(out.data(), &memory_[first], static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t));
 }
 
@@ -141,7 +156,9 @@ void ContextHashExecutor::CopyBlockIn(BlockId block, int first_layer, int layers
   std::memcpy(&Value(block, first_layer, 0), in.data(), static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t));
 }
 
-std::vector<TokenId> ContextHashExecutor::Expected(const ContextHashOptions& options, const std::vector<TokenId>& prompt, const SamplingParams& sampling, uint32_t sequence) {
+std::vector<TokenId> ContextHashExecutor::Expected(const ContextHashOptions& options,
+                                                   const std::vector<TokenId>& prompt, const SamplingParams& sampling,
+                                                   uint32_t sequence) {
   uint64_t attention = 0;
   int position = 0;
   const auto add = [&](TokenId token) {
@@ -153,8 +170,12 @@ std::vector<TokenId> ContextHashExecutor::Expected(const ContextHashOptions& opt
   while (static_cast<int>(out.size()) < sampling.max_tokens && position < options.context_length) {
     const TokenId token = TokenFor(attention, sampling, sequence, static_cast<int>(out.size()), options);
     out.push_back(token);
-    if (!sampling.ignore_eos && std::find(options.end_tokens.begin(), options.end_tokens.end(), token) != options.end_tokens.end()) break;
-    if (std::find(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), token) != sampling.stop_token_ids.end()) break;
+    if (!sampling.ignore_eos &&
+        std::find(options.end_tokens.begin(), options.end_tokens.end(), token) != options.end_tokens.end())
+      break;
+    if (std::find(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), token) !=
+        sampling.stop_token_ids.end())
+      break;
     add(token);
   }
   return out;

@@ -42,10 +42,15 @@ class ContextHashExecutor final : public Executor {
   void FailNext(Status status) { fail_next_ = std::move(status); }
 
   // The tokens that this executor answers to `prompt`, until `sampling` or an end token ends them.
-  static std::vector<TokenId> Expected(const ContextHashOptions& options, const std::vector<TokenId>& prompt, const SamplingParams& sampling, uint32_t sequence);
+  static std::vector<TokenId> Expected(const ContextHashOptions& options, const std::vector<TokenId>& prompt,
+                                       const SamplingParams& sampling, uint32_t sequence);
 
  private:
-  uint64_t& Value(BlockId block, int layer, int slot) { return memory_[(static_cast<size_t>(block) * static_cast<size_t>(options_.layers) + static_cast<size_t>(layer)) * kBlockTokens + static_cast<size_t>(slot)]; }
+  uint64_t& Value(BlockId block, int layer, int slot) {
+    return memory_[(static_cast<size_t>(block) * static_cast<size_t>(options_.layers) + static_cast<size_t>(layer)) *
+                       kBlockTokens +
+                   static_cast<size_t>(slot)];
+  }
   Status Check(const StepPlan& plan) const;
   SampledToken Sample(const StepItem& item, const SequenceId& sequence);
 

@@ -15,7 +15,8 @@ void ExpectNothingKept(SimulatedWorker& worker, const std::string& name) {
   const KvCounts kv = worker.Report().kv;
   EXPECT_GT(kv.total, 0);
   EXPECT_EQ(kv.leaked, 0) << name;
-  EXPECT_EQ(kv.free + kv.cached, kv.total) << name << ": active " << kv.active << ", reserved " << kv.reserved << ", sending " << kv.sending;
+  EXPECT_EQ(kv.free + kv.cached, kv.total)
+      << name << ": active " << kv.active << ", reserved " << kv.reserved << ", sending " << kv.sending;
 }
 
 void ExpectSound(SimulatedPair& pair, bool all_complete) {
@@ -24,7 +25,9 @@ void ExpectSound(SimulatedPair& pair, bool all_complete) {
     EXPECT_TRUE(r.over()) << "request " << id.value << " never ended";
     if (!all_complete) continue;
     EXPECT_TRUE(r.status.ok()) << "request " << id.value << ": " << r.status;
-    for (uint32_t s = 0; s < r.request.n; ++s) EXPECT_EQ(r.tokens[s], ContextHashExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s)) << "request " << id.value << " sequence " << s;
+    for (uint32_t s = 0; s < r.request.n; ++s)
+      EXPECT_EQ(r.tokens[s], ContextHashExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s))
+          << "request " << id.value << " sequence " << s;
   }
   ExpectNothingKept(*pair.prefill, "prefill");
   ExpectNothingKept(*pair.decode, "decode");
@@ -84,7 +87,8 @@ TEST(HandoffFaults, OneSequenceIsCancelledTheOthersGoOn) {
     ExpectSound(pair, false);
     const auto& r = pair.requests.at(id);
     EXPECT_TRUE(r.status.ok()) << r.status;
-    for (uint32_t s = 1; s < r.request.n; ++s) EXPECT_EQ(r.tokens[s], ContextHashExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s));
+    for (uint32_t s = 1; s < r.request.n; ++s)
+      EXPECT_EQ(r.tokens[s], ContextHashExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s));
   }
 }
 
@@ -129,7 +133,8 @@ TEST(HandoffFaults, LostMessagesEndTheRequestByItsDeadline) {
     SCOPED_TRACE(seed);
     SimulatedPair pair(seed);
     pair.hub.SetInspect([&](PeerMessage& m) {
-      const bool handshake = std::holds_alternative<kv_transfer::PeerHello>(m) || std::holds_alternative<kv_transfer::HelloReply>(m);
+      const bool handshake =
+          std::holds_alternative<kv_transfer::PeerHello>(m) || std::holds_alternative<kv_transfer::HelloReply>(m);
       return !handshake && pair.Pick(40) == 0 ? LocalHub::Fate::kDrop : LocalHub::Fate::kDeliver;
     });
     RunMixed(pair, 20, true);
@@ -189,11 +194,13 @@ TEST(HandoffFaults, AnotherModelIsRefusedByName) {
   SimulatedPair pair(1);
   ContextHashOptions other = pair.executor;
   other.weight_digest = "another";
-  pair.decode = std::make_unique<SimulatedWorker>("decode-1", WorkerRole::kDecode, 13, other, HandoffOptions{}, pair.hub, pair.clock);
+  pair.decode = std::make_unique<SimulatedWorker>("decode-1", WorkerRole::kDecode, 13, other, HandoffOptions{},
+                                                  pair.hub, pair.clock);
   const RequestId id = pair.Submit();
   pair.RunDry();
   ExpectSound(pair, false);
-  EXPECT_NE(std::string(pair.requests.at(id).status.message()).find("weight digest"), std::string::npos) << pair.requests.at(id).status;
+  EXPECT_NE(std::string(pair.requests.at(id).status.message()).find("weight digest"), std::string::npos)
+      << pair.requests.at(id).status;
 }
 
 }  // namespace

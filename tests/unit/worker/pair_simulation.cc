@@ -9,7 +9,8 @@ namespace tokenworks::worker {
 
 using base::StrCat;
 
-SimulatedWorker::SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation, const ContextHashOptions& executor, const kv_transfer::HandoffOptions& handoff,
+SimulatedWorker::SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation,
+                                 const ContextHashOptions& executor, const kv_transfer::HandoffOptions& handoff,
                                  kv_transfer::LocalHub& hub, const ManualClock& clock)
     : clock_(clock), executor_(executor), transport_(hub) {
   WorkerOptions options;
@@ -65,7 +66,8 @@ void SimulatedWorker::Drain() {
 
 WorkerReport SimulatedWorker::Report() {
   for (int i = 0; i < 3; ++i)
-    if (auto message = core_->TakeOutput(clock_.Now() + std::chrono::seconds(2 * (i + 1))); message && message->report) return *message->report;
+    if (auto message = core_->TakeOutput(clock_.Now() + std::chrono::seconds(2 * (i + 1))); message && message->report)
+      return *message->report;
   return {};
 }
 
@@ -107,8 +109,10 @@ bool SimulatedPair::Once() {
   const size_t first = Pick(3);
   for (size_t i = 0; i < 6; ++i) {  // twice: a step that plans nothing may still send a message
     bool did = false;
-    if ((first + i) % 3 == 0) did = hub.DeliverOne([this](size_t n) { return Pick(n); });
-    else did = ((first + i) % 3 == 1 ? prefill : decode)->Step();
+    if ((first + i) % 3 == 0)
+      did = hub.DeliverOne([this](size_t n) { return Pick(n); });
+    else
+      did = ((first + i) % 3 == 1 ? prefill : decode)->Step();
     if (did) return true;
   }
   return false;
@@ -148,8 +152,12 @@ void SimulatedPair::TakeDelta(const TokenDelta& d) {
   const auto expected = ContextHashExecutor::Expected(executor, r.request.prompt, r.request.sampling, d.sequence);
   for (size_t i = 0; i < d.tokens.size(); ++i) {
     const size_t position = d.position + i;
-    if (position > log.size()) problems.push_back(StrCat("request ", d.request.value, " sequence ", d.sequence, ": token ", position, " came before token ", log.size()));
-    if (position >= expected.size() || expected[position] != d.tokens[i].token) problems.push_back(StrCat("request ", d.request.value, " sequence ", d.sequence, ": token ", position, " is wrong"));
+    if (position > log.size())
+      problems.push_back(StrCat("request ", d.request.value, " sequence ", d.sequence, ": token ", position,
+                                " came before token ", log.size()));
+    if (position >= expected.size() || expected[position] != d.tokens[i].token)
+      problems.push_back(
+          StrCat("request ", d.request.value, " sequence ", d.sequence, ": token ", position, " is wrong"));
     if (position == log.size()) log.push_back(d.tokens[i].token);
   }
 }

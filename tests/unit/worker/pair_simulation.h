@@ -17,11 +17,15 @@ namespace tokenworks::worker {
 // One worker process: core, executor, and the events that its threads would have posted.
 class SimulatedWorker {
  public:
-  SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation, const ContextHashOptions& executor, const kv_transfer::HandoffOptions& handoff, kv_transfer::LocalHub& hub,
-                  const ManualClock& clock);
+  SimulatedWorker(const std::string& id, WorkerRole role, Incarnation incarnation, const ContextHashOptions& executor,
+                  const kv_transfer::HandoffOptions& handoff, kv_transfer::LocalHub& hub, const ManualClock& clock);
 
-  void Assign(GenerationRequest request, Route route, const PeerAddress& decode) { core_->OnRouter(tokenworks::Assign{std::move(request), route, decode}, clock_.Now()); }
-  void Cancel(RequestId id, std::optional<uint32_t> sequence) { core_->OnRouter(tokenworks::Cancel{id, 1, sequence, CancelReason::kAborted}, clock_.Now()); }
+  void Assign(GenerationRequest request, Route route, const PeerAddress& decode) {
+    core_->OnRouter(tokenworks::Assign{std::move(request), route, decode}, clock_.Now());
+  }
+  void Cancel(RequestId id, std::optional<uint32_t> sequence) {
+    core_->OnRouter(tokenworks::Cancel{id, 1, sequence, CancelReason::kAborted}, clock_.Now());
+  }
   // Plans and runs one step, if there is one.
   bool Step();
   void Tick() { core_->Tick(clock_.Now()); }

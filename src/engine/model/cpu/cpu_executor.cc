@@ -28,7 +28,8 @@ KvLayout MakeLayout(const ModelConfig& config, bool reference) {
     layer.dim = config.head_dim;
     layer.dtype = reference ? KvDtype::kF32 : KvDtype::kF16;
     layer.offset = layout.block_bytes;
-    layer.bytes = static_cast<uint64_t>(layer.planes) * layer.heads * layer.dim * kBlockTokens * KvDtypeBytes(layer.dtype);
+    layer.bytes =
+        static_cast<uint64_t>(layer.planes) * layer.heads * layer.dim * kBlockTokens * KvDtypeBytes(layer.dtype);
     layer.inner_order = kernels::kInnerOrder;
     layout.block_bytes += layer.bytes;
     layout.layers.push_back(std::move(layer));
@@ -43,11 +44,14 @@ uint64_t DefaultKvBytes() { return std::min(kDefaultKvBytes, PhysicalBytes() / 8
 StatusOr<std::unique_ptr<CpuExecutor>> CpuExecutor::Create(CpuExecutorOptions options) {
   const kernels::KernelSet* kernels = kernels::SelectKernels(options.kernels);
   if (kernels == nullptr)
-    return absl::InvalidArgumentError(StrCat("kernels '", options.kernels, "' (or TOKENWORKS_KERNELS): unknown, or this CPU cannot run them; use scalar, avx2 or avx512vnni"));
+    return absl::InvalidArgumentError(
+        StrCat("kernels '", options.kernels,
+               "' (or TOKENWORKS_KERNELS): unknown, or this CPU cannot run them; use scalar, avx2 or avx512vnni"));
   std::unique_ptr<CpuExecutor> e(new CpuExecutor);
   TW_ASSIGN_OR_RETURN(e->file_, model_files::GgufFile::Open(options.model_path));
   TW_ASSIGN_OR_RETURN(e->config_, ReadModelConfig(*e->file_));
-  if (options.context_length > 0) e->config_.context_length = std::min(e->config_.context_length, options.context_length);
+  if (options.context_length > 0)
+    e->config_.context_length = std::min(e->config_.context_length, options.context_length);
   TW_ASSIGN_OR_RETURN(e->weights_, LoadWeights(*e->file_, e->config_, options.reference));
   ExecutorInfo& info = e->info_;
   info.model_name = options.model_name.empty() ? e->config_.name : options.model_name;
@@ -62,7 +66,8 @@ StatusOr<std::unique_ptr<CpuExecutor>> CpuExecutor::Create(CpuExecutorOptions op
   TW_RETURN_IF_ERROR(e->AllocatePool(options.kv_bytes == 0 ? DefaultKvBytes() : options.kv_bytes));
   e->team_ = std::make_unique<ThreadTeam>(std::max(1, options.threads));
   e->sampler_ = std::make_unique<sampling::Sampler>(*kernels, info.end_tokens);
-  e->forward_ = std::make_unique<Forward>(e->config_, e->weights_, info.kv_layout, e->pool_, *kernels, *e->team_, options.reference);
+  e->forward_ = std::make_unique<Forward>(e->config_, e->weights_, info.kv_layout, e->pool_, *kernels, *e->team_,
+                                          options.reference);
   return e;
 }
 
@@ -70,13 +75,17 @@ Status CpuExecutor::AllocatePool(uint64_t kv_bytes) {
   const uint64_t block = info_.kv_layout.block_bytes;
   info_.kv_blocks = static_cast<int>(std::min<uint64_t>(kv_bytes / block, 1 << 24));
   if (info_.kv_blocks < 2)
-    return absl::InvalidArgumentError(StrCat("KV memory of ", kv_bytes, " bytes holds fewer than two blocks of ", block, " bytes; raise kv_memory"));
+    return absl::InvalidArgumentError(
+        StrCat("KV memory of ", kv_bytes, " bytes holds fewer than two blocks of ", block, " bytes; raise kv_memory"));
   pool_bytes_ = block * info_.kv_blocks;
   if (weights_.bytes + pool_bytes_ > PhysicalBytes())
-    return absl::ResourceExhaustedError(StrCat("weights ", weights_.bytes >> 20, " MiB + KV ", pool_bytes_ >> 20, " MiB exceed the machine's ", PhysicalBytes() >> 20,
+    return absl::ResourceExhaustedError(StrCat("weights ", weights_.bytes >> 20, " MiB + KV ", pool_bytes_ >> 20,
+                                               " MiB exceed the machine's ", PhysicalBytes() >> 20,
                                                " MiB; lower kv_memory or take a smaller model"));
   void* memory = mmap(nullptr, pool_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return absl::ResourceExhaustedError(StrCat("reserving ", pool_bytes_ >> 20, " MiB for the KV pool: ", std::strerror(errno)));
+  if (memory == MAP_FAILED)
+    return absl::ResourceExhaustedError(
+        StrCat("reserving ", pool_bytes_ >> 20, " MiB for the KV pool: ", std::strerror(errno)));
   pool_ = static_cast<std::byte*>(memory);
   madvise(pool_, pool_bytes_, MADV_HUGEPAGE);
   return OkStatus();
@@ -102,14 +111,18 @@ StatusOr<StepResult> CpuExecutor::Collect() {
   plan_.reset();
   for (const SequenceId& sequence : plan.ends) sampler_->Close(sequence);
   for (const SequenceStart& start : plan.starts) sampler_->Open(start);
-  for (const BlockCopy& c : plan.copies) std::memcpy(pool_ + info_.kv_layout.block_bytes * c.destination, pool_ + info_.kv_layout.block_bytes * c.source, info_.kv_layout.block_bytes);
+  for (const BlockCopy& c : plan.copies)
+    std::memcpy(pool_ + info_.kv_layout.block_bytes * c.destination, pool_ + info_.kv_layout.block_bytes * c.source,
+                info_.kv_layout.block_bytes);
   rows_.clear();
   for (const StepItem& item : plan.items)
     for (size_t i = 0; i < item.tokens.size(); ++i)
-      rows_.push_back({item.tokens[i], item.first_position + static_cast<int>(i), item.blocks.data(), !item.samples.empty() && i + 1 == item.tokens.size()});
+      rows_.push_back({item.tokens[i], item.first_position + static_cast<int>(i), item.blocks.data(),
+                       !item.samples.empty() && i + 1 == item.tokens.size()});
   if (!rows_.empty()) {
     forward_->Run(rows_, [&](int layer) {
-      if (plan.report_layer_groups && listener_ && ((layer + 1) % info_.layer_group_layers == 0 || layer + 1 == config_.layers))
+      if (plan.report_layer_groups && listener_ &&
+          ((layer + 1) % info_.layer_group_layers == 0 || layer + 1 == config_.layers))
         listener_(plan.id, layer / info_.layer_group_layers);
     });
   }
@@ -119,7 +132,8 @@ StatusOr<StepResult> CpuExecutor::Collect() {
   for (const StepItem& item : plan.items) {
     if (item.samples.empty()) continue;
     const std::span<const float> logits(forward_->logits(wanted++), config_.vocabulary);
-    for (const SequenceId& sequence : item.samples) result.samples.push_back({sequence, {sampler_->Sample(sequence, logits)}});
+    for (const SequenceId& sequence : item.samples)
+      result.samples.push_back({sequence, {sampler_->Sample(sequence, logits)}});
   }
   result.duration = std::chrono::steady_clock::now() - begin;
   return result;
@@ -127,12 +141,14 @@ StatusOr<StepResult> CpuExecutor::Collect() {
 
 void CpuExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
   const KvLayout& layout = info_.kv_layout;
-  std::memcpy(out.data(), pool_ + layout.block_bytes * block + layout.layers[first_layer].offset, layout.layers[first_layer].bytes * layers);
+  std::memcpy(out.data(), pool_ + layout.block_bytes * block + layout.layers[first_layer].offset,
+              layout.layers[first_layer].bytes * layers);
 }
 
 void CpuExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
   const KvLayout& layout = info_.kv_layout;
-  std::memcpy(pool_ + layout.block_bytes * block + layout.layers[first_layer].offset, in.data(), layout.layers[first_layer].bytes * layers);
+  std::memcpy(pool_ + layout.block_bytes * block + layout.layers[first_layer].offset, in.data(),
+              layout.layers[first_layer].bytes * layers);
 }
 
 }  // namespace tokenworks::model::cpu

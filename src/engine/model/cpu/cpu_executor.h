@@ -14,13 +14,13 @@ namespace tokenworks::model::cpu {
 
 struct CpuExecutorOptions {
   std::string model_path;
-  std::string model_name;        // what it answers to; empty = the file's general.name
+  std::string model_name;  // what it answers to; empty = the file's general.name
   int threads = 1;
-  uint64_t kv_bytes = 0;         // 0 = 1 GiB or an eighth of the machine, the smaller
-  int context_length = 0;        // 0 = the model's
-  std::string kernels;           // "", "scalar", "avx2", "avx512vnni"
+  uint64_t kv_bytes = 0;   // 0 = 1 GiB or an eighth of the machine, the smaller
+  int context_length = 0;  // 0 = the model's
+  std::string kernels;     // "", "scalar", "avx2", "avx512vnni"
   int layer_group_layers = 3;
-  bool reference = false;        // F32 weights and KV: the oracle path
+  bool reference = false;  // F32 weights and KV: the oracle path
 };
 
 // Default size of a worker's KV pool on this machine.
@@ -28,7 +28,8 @@ uint64_t DefaultKvBytes();
 
 class CpuExecutor final : public Executor {
  public:
-  // NotFound, InvalidArgument, Unimplemented for the file; ResourceExhausted when memory is too little (the sum is in the message).
+  // NotFound, InvalidArgument, Unimplemented for the file; ResourceExhausted when memory is too little (the sum is in
+  // the message).
   static StatusOr<std::unique_ptr<CpuExecutor>> Create(CpuExecutorOptions options);
   ~CpuExecutor() override;
 

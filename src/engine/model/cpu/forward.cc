@@ -20,10 +20,16 @@ constexpr int kRowsTogether = 4;
 
 }  // namespace
 
-Forward::Forward(const ModelConfig& config, const Weights& weights, const KvLayout& layout, std::byte* pool, const kernels::KernelSet& kernels, ThreadTeam& team,
-                 bool reference)
-    : config_(config), weights_(weights), layout_(layout), pool_(pool), kernels_(kernels), team_(team),
-      shape_{config.query_heads, config.kv_heads, config.head_dim, reference}, scratch_(team.size()) {
+Forward::Forward(const ModelConfig& config, const Weights& weights, const KvLayout& layout, std::byte* pool,
+                 const kernels::KernelSet& kernels, ThreadTeam& team, bool reference)
+    : config_(config),
+      weights_(weights),
+      layout_(layout),
+      pool_(pool),
+      kernels_(kernels),
+      team_(team),
+      shape_{config.query_heads, config.kv_heads, config.head_dim, reference},
+      scratch_(team.size()) {
   for (auto& s : scratch_) s.resize(kernels::AttentionScratch(shape_));
   const int half = config.head_dim / 2;
   cosine_.resize(static_cast<size_t>(config.context_length) * half);
@@ -59,7 +65,8 @@ void Forward::Reserve(const std::vector<Row>& step, int wanted) {
   grow(logits_, config_.vocabulary, wanted);
   for (const std::vector<Row>* active : {&step, &std::as_const(kept_)})
     if (InSegments(*active))
-      for (int n = 0; const Row& row : *active) grow(segments_, kernels::SegmentFloats(shape_) * config_.kv_heads, n += row.position / kernels::kSegment + 1);
+      for (int n = 0; const Row& row : *active)
+        grow(segments_, kernels::SegmentFloats(shape_) * config_.kv_heads, n += row.position / kernels::kSegment + 1);
   wide_normed_q_.Resize(rows, config_.embedding, true);
   normed_q_.Resize(rows, config_.embedding);
   attention_q_.Resize(rows, q_width);
@@ -68,14 +75,15 @@ void Forward::Reserve(const std::vector<Row>& step, int wanted) {
 
 std::pair<int, int> Forward::Share(int member, int count) const {
   const int n = team_.size();
-  return {static_cast<int>(static_cast<int64_t>(count) * member / n), static_cast<int>(static_cast<int64_t>(count) * (member + 1) / n)};
+  return {static_cast<int>(static_cast<int64_t>(count) * member / n),
+          static_cast<int>(static_cast<int64_t>(count) * (member + 1) / n)};
 }
 
 void Forward::Embed(int member, const std::vector<Row>& rows) {
   const auto [first, last] = Share(member, static_cast<int>(rows.size()));
   for (int r = first; r < last; ++r)
-    kernels::DequantizeRow(weights_.embedding_type, weights_.embedding + weights_.embedding_row_bytes * rows[r].token, config_.embedding,
-                           &x_[static_cast<size_t>(r) * config_.embedding]);
+    kernels::DequantizeRow(weights_.embedding_type, weights_.embedding + weights_.embedding_row_bytes * rows[r].token,
+                           config_.embedding, &x_[static_cast<size_t>(r) * config_.embedding]);
 }
 
 void Forward::QuantizeRows(int member, int rows, const float* x, int width, kernels::Activations& out) {
@@ -93,7 +101,8 @@ void Forward::NormRows(int member, int rows, const std::vector<float>& gain, ker
   }
 }
 
-void Forward::Multiply(int member, const PackedMatrix& w, const kernels::Activations& quantised, const float* plain, int rows, float* out, size_t stride) {
+void Forward::Multiply(int member, const PackedMatrix& w, const kernels::Activations& quantised, const float* plain,
+                       int rows, float* out, size_t stride) {
   const auto [first, last] = Share(member, w.groups());
   if (w.form() == kernels::WeightForm::kF32x8)
     kernels_.matmul_float(w, plain, w.columns(), rows, first, last, out, stride);
@@ -112,14 +121,20 @@ void Forward::AttentionInput(int member, const LayerWeights& layer, int rows) {
 
 void Forward::WriteKv(int member, int layer, const std::vector<Row>& rows) {
   const auto [first, last] = Share(member, static_cast<int>(rows.size()));
-  const int half = config_.head_dim / 2, q_width = config_.query_heads * config_.head_dim, kv_width = config_.kv_heads * config_.head_dim;
+  const int half = config_.head_dim / 2, q_width = config_.query_heads * config_.head_dim,
+            kv_width = config_.kv_heads * config_.head_dim;
   for (int r = first; r < last; ++r) {
     const Row& row = rows[r];
-    const float *c = &cosine_[static_cast<size_t>(row.position) * half], *s = &sine_[static_cast<size_t>(row.position) * half];
-    kernels_.rope(&q_[static_cast<size_t>(r) * q_width], config_.query_heads, config_.head_dim, c, s, config_.rope_neighbours);
-    kernels_.rope(&k_[static_cast<size_t>(r) * kv_width], config_.kv_heads, config_.head_dim, c, s, config_.rope_neighbours);
-    std::byte* block = pool_ + layout_.block_bytes * row.blocks[row.position / kBlockTokens] + layout_.layers[layer].offset;
-    kernels::WriteKv(shape_, &k_[static_cast<size_t>(r) * kv_width], &v_[static_cast<size_t>(r) * kv_width], block, row.position % kBlockTokens);
+    const float *c = &cosine_[static_cast<size_t>(row.position) * half],
+                *s = &sine_[static_cast<size_t>(row.position) * half];
+    kernels_.rope(&q_[static_cast<size_t>(r) * q_width], config_.query_heads, config_.head_dim, c, s,
+                  config_.rope_neighbours);
+    kernels_.rope(&k_[static_cast<size_t>(r) * kv_width], config_.kv_heads, config_.head_dim, c, s,
+                  config_.rope_neighbours);
+    std::byte* block =
+        pool_ + layout_.block_bytes * row.blocks[row.position / kBlockTokens] + layout_.layers[layer].offset;
+    kernels::WriteKv(shape_, &k_[static_cast<size_t>(r) * kv_width], &v_[static_cast<size_t>(r) * kv_width], block,
+                     row.position % kBlockTokens);
   }
   team_.Barrier();
 }
@@ -130,21 +145,26 @@ void Forward::Attend(int member, int layer, const std::vector<Row>& rows) {
   int unit = 0;
   for (int first = 0, count; first < n; first += count) {
     count = 1;  // neighbouring rows of one sequence are taken together
-    while (count < kRowsTogether && first + count < n && rows[first + count].blocks == rows[first].blocks && rows[first + count].position == rows[first].position + count) ++count;
+    while (count < kRowsTogether && first + count < n && rows[first + count].blocks == rows[first].blocks &&
+           rows[first + count].position == rows[first].position + count)
+      ++count;
     for (int h = 0; h < config_.kv_heads; ++h, ++unit)
-      if (unit % team_.size() == member) kernels_.attend(shape_, QueryRow(layer, rows, first), count, h, scratch_[member].data());
+      if (unit % team_.size() == member)
+        kernels_.attend(shape_, QueryRow(layer, rows, first), count, h, scratch_[member].data());
   }
   team_.Barrier();
 }
 
 kernels::AttentionRow Forward::QueryRow(int layer, const std::vector<Row>& rows, int r) {
   const size_t at = static_cast<size_t>(r) * config_.query_heads * config_.head_dim;
-  return {&q_[at], &attention_[at], pool_ + layout_.layers[layer].offset, layout_.block_bytes, rows[r].blocks, rows[r].position + 1};
+  return {&q_[at],        &attention_[at],     pool_ + layout_.layers[layer].offset, layout_.block_bytes,
+          rows[r].blocks, rows[r].position + 1};
 }
 
 // Few rows over long contexts: whole KV heads would not share out evenly.
 bool Forward::InSegments(const std::vector<Row>& rows) const {
-  if (team_.size() == 1 || static_cast<int>(rows.size()) * config_.kv_heads >= kUnitsPerMember * team_.size()) return false;
+  if (team_.size() == 1 || static_cast<int>(rows.size()) * config_.kv_heads >= kUnitsPerMember * team_.size())
+    return false;
   return std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.position >= kernels::kSegment; });
 }
 
@@ -158,13 +178,16 @@ void Forward::AttendInSegments(int member, int layer, const std::vector<Row>& ro
   for (int r = 0; r < static_cast<int>(rows.size()); ++r)
     for (int h = 0; h < config_.kv_heads; ++h)
       for (int g = 0; g < segments(rows[r]); ++g, ++unit)
-        if (unit >= first && unit < last) kernels_.attend_segment(shape_, QueryRow(layer, rows, r), h, g, &segments_[static_cast<size_t>(unit) * floats], scratch_[member].data());
+        if (unit >= first && unit < last)
+          kernels_.attend_segment(shape_, QueryRow(layer, rows, r), h, g,
+                                  &segments_[static_cast<size_t>(unit) * floats], scratch_[member].data());
   team_.Barrier();
   unit = 0;
   for (int r = 0; r < static_cast<int>(rows.size()); ++r)
     for (int h = 0; h < config_.kv_heads; unit += segments(rows[r]), ++h)
       if ((r * config_.kv_heads + h) % team_.size() == member)
-        kernels_.combine_segments(shape_, &segments_[static_cast<size_t>(unit) * floats], segments(rows[r]), h, QueryRow(layer, rows, r).out);
+        kernels_.combine_segments(shape_, &segments_[static_cast<size_t>(unit) * floats], segments(rows[r]), h,
+                                  QueryRow(layer, rows, r).out);
   team_.Barrier();
 }
 
@@ -178,7 +201,8 @@ void Forward::AttentionOutput(int member, const LayerWeights& layer, int rows) {
 void Forward::FeedForward(int member, const LayerWeights& layer, int rows) {
   const int e = config_.embedding, f = config_.feed_forward;
   auto [first, last] = Share(member, rows);
-  for (int r = first; r < last; ++r) kernels_.add(&product_[static_cast<size_t>(r) * e], e, &x_[static_cast<size_t>(r) * e]);
+  for (int r = first; r < last; ++r)
+    kernels_.add(&product_[static_cast<size_t>(r) * e], e, &x_[static_cast<size_t>(r) * e]);
   NormRows(member, rows, layer.feed_forward_norm, normed_q_);
   team_.Barrier();
   Multiply(member, layer.gate, normed_q_, normed_.data(), rows, gate_.data(), f);
@@ -192,7 +216,8 @@ void Forward::FeedForward(int member, const LayerWeights& layer, int rows) {
   team_.Barrier();
   Multiply(member, layer.down, hidden_q_, hidden_.data(), rows, product_.data(), e);
   team_.Barrier();
-  for (int r = first; r < last; ++r) kernels_.add(&product_[static_cast<size_t>(r) * e], e, &x_[static_cast<size_t>(r) * e]);
+  for (int r = first; r < last; ++r)
+    kernels_.add(&product_[static_cast<size_t>(r) * e], e, &x_[static_cast<size_t>(r) * e]);
 }
 
 void Forward::Head(int member, int rows) {
@@ -222,8 +247,10 @@ void Forward::Run(const std::vector<Row>& rows, const std::function<void(int)>& 
       if (last_layer && wanted < n) {  // after K and V only the rows with logits matter
         if (member == 0)
           for (int i = 0; i < wanted; ++i) {
-            std::memmove(&x_[static_cast<size_t>(i) * config_.embedding], &x_[static_cast<size_t>(kept_at[i]) * config_.embedding], sizeof(float) * config_.embedding);
-            std::memmove(&q_[static_cast<size_t>(i) * q_width], &q_[static_cast<size_t>(kept_at[i]) * q_width], sizeof(float) * q_width);
+            std::memmove(&x_[static_cast<size_t>(i) * config_.embedding],
+                         &x_[static_cast<size_t>(kept_at[i]) * config_.embedding], sizeof(float) * config_.embedding);
+            std::memmove(&q_[static_cast<size_t>(i) * q_width], &q_[static_cast<size_t>(kept_at[i]) * q_width],
+                         sizeof(float) * q_width);
           }
         team_.Barrier();
       }

@@ -25,8 +25,8 @@ struct Row {
 // Owns the activations' memory, grown to the largest step seen. Thread: Run on the engine thread.
 class Forward {
  public:
-  Forward(const ModelConfig& config, const Weights& weights, const KvLayout& layout, std::byte* pool, const kernels::KernelSet& kernels, ThreadTeam& team,
-          bool reference);
+  Forward(const ModelConfig& config, const Weights& weights, const KvLayout& layout, std::byte* pool,
+          const kernels::KernelSet& kernels, ThreadTeam& team, bool reference);
 
   // Computes K and V of all rows into the pool and the logits of the rows that want them, in row order.
   // after_layer(l) runs on the calling thread once K and V of layer l are in the pool for all rows.
@@ -51,7 +51,8 @@ class Forward {
   void NormRows(int member, int rows, const std::vector<float>& gain, kernels::Activations& out);
   void QuantizeRows(int member, int rows, const float* x, int width, kernels::Activations& out);
   // out[row][..] = w * input for this member's share of the row groups.
-  void Multiply(int member, const kernels::PackedMatrix& w, const kernels::Activations& quantised, const float* plain, int rows, float* out, size_t stride);
+  void Multiply(int member, const kernels::PackedMatrix& w, const kernels::Activations& quantised, const float* plain,
+                int rows, float* out, size_t stride);
   std::pair<int, int> Share(int member, int count) const;
 
   const ModelConfig& config_;
@@ -64,8 +65,8 @@ class Forward {
   std::vector<float> cosine_, sine_;  // [context][head_dim/2]
 
   std::vector<float> x_, normed_, q_, k_, v_, attention_, product_, gate_, up_, hidden_, logits_;
-  // Scores and logits show the rounding of their input most (over half of the fast path's divergence): the input of Q, K, V
-  // and of the output head is wide.
+  // Scores and logits show the rounding of their input most (over half of the fast path's divergence): the input of Q,
+  // K, V and of the output head is wide.
   kernels::Activations wide_normed_q_;
   kernels::Activations normed_q_, attention_q_, hidden_q_;
   std::vector<float> segments_;              // results of attention in segments

@@ -20,7 +20,8 @@ class Loader {
     const model_files::GgufTensor* t = file_.Find(name);
     if (t == nullptr) return absl::InvalidArgumentError(StrCat(file_.path(), " has no tensor ", name));
     if (t->columns() != static_cast<uint64_t>(columns) || t->rows() != static_cast<uint64_t>(rows))
-      return absl::InvalidArgumentError(StrCat(file_.path(), ": tensor ", name, " is ", t->columns(), " x ", t->rows(), "; the metadata want ", columns, " x ", rows));
+      return absl::InvalidArgumentError(StrCat(file_.path(), ": tensor ", name, " is ", t->columns(), " x ", t->rows(),
+                                               "; the metadata want ", columns, " x ", rows));
     return t;
   }
 
@@ -42,7 +43,9 @@ class Loader {
     *out = PackedMatrix(kernels::WeightForm::kF32x8, columns);
     std::vector<float> values(static_cast<size_t>(columns) * rows);
     const size_t row_bytes = kernels::RowBytes(type, columns);
-    for (int r = 0; r < rows; ++r) kernels::DequantizeRow(type, t->data.data() + row_bytes * r, columns, values.data() + static_cast<size_t>(columns) * r);
+    for (int r = 0; r < rows; ++r)
+      kernels::DequantizeRow(type, t->data.data() + row_bytes * r, columns,
+                             values.data() + static_cast<size_t>(columns) * r);
     return out->Append(WeightType::kF32, rows, std::as_bytes(std::span(values)));
   }
 
@@ -70,12 +73,14 @@ Status LoadLayer(const Loader& loader, const ModelConfig& c, int index, LayerWei
 StatusOr<Weights> LoadWeights(const model_files::GgufFile& file, const ModelConfig& config, bool reference) {
   const Loader loader(file, reference);
   Weights w;
-  TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* embedding, loader.Tensor("token_embd.weight", config.embedding, config.vocabulary));
+  TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* embedding,
+                      loader.Tensor("token_embd.weight", config.embedding, config.vocabulary));
   w.embedding_type = static_cast<WeightType>(embedding->type);
   w.embedding = embedding->data.data();
   w.embedding_row_bytes = kernels::RowBytes(w.embedding_type, config.embedding);
   TW_RETURN_IF_ERROR(loader.Vector("output_norm.weight", config.embedding, &w.output_norm));
-  TW_RETURN_IF_ERROR(loader.Matrix(config.tied_embedding ? "token_embd.weight" : "output.weight", config.embedding, config.vocabulary, &w.head));
+  TW_RETURN_IF_ERROR(loader.Matrix(config.tied_embedding ? "token_embd.weight" : "output.weight", config.embedding,
+                                   config.vocabulary, &w.head));
   w.bytes = w.head.bytes();
   w.layers.resize(config.layers);
   for (int i = 0; i < config.layers; ++i) {

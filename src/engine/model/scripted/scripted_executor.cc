@@ -21,7 +21,8 @@ Status OneWriterPerSlot(const StepPlan& plan) {
     for (size_t i = 0; i < item.tokens.size(); ++i) {
       const int p = item.first_position + static_cast<int>(i);
       if (!written.emplace(item.blocks[p / kBlockTokens], p % kBlockTokens).second)
-        return absl::InvalidArgumentError(StrCat("step plan ", plan.id, ": two rows write position ", p % kBlockTokens, " of block ", item.blocks[p / kBlockTokens]));
+        return absl::InvalidArgumentError(StrCat("step plan ", plan.id, ": two rows write position ", p % kBlockTokens,
+                                                 " of block ", item.blocks[p / kBlockTokens]));
     }
   return OkStatus();
 }
@@ -45,10 +46,14 @@ StepTime PerRow(Duration step, Duration row) {
 }
 
 StatusOr<std::unique_ptr<ScriptedExecutor>> ScriptedExecutor::Create(ScriptedOptions o) {
-  if (!o.script || !o.step_time) return absl::InvalidArgumentError("a scripted executor needs a script and a step time");
-  if (o.layers < 1 || o.layers > 1024 || o.layer_group_layers < 1 || o.kv_blocks < 1 || o.depth < 1 || o.context_length < 1 || o.vocabulary < 1)
-    return absl::InvalidArgumentError("a scripted executor needs 1 to 1024 layers, and blocks, depth, context and vocabulary of at least 1");
-  if (o.poison_token < 0 || o.poison_token >= o.vocabulary) return absl::InvalidArgumentError(StrCat("poison token ", o.poison_token, " is outside the vocabulary"));
+  if (!o.script || !o.step_time)
+    return absl::InvalidArgumentError("a scripted executor needs a script and a step time");
+  if (o.layers < 1 || o.layers > 1024 || o.layer_group_layers < 1 || o.kv_blocks < 1 || o.depth < 1 ||
+      o.context_length < 1 || o.vocabulary < 1)
+    return absl::InvalidArgumentError(
+        "a scripted executor needs 1 to 1024 layers, and blocks, depth, context and vocabulary of at least 1");
+  if (o.poison_token < 0 || o.poison_token >= o.vocabulary)
+    return absl::InvalidArgumentError(StrCat("poison token ", o.poison_token, " is outside the vocabulary"));
   return std::unique_ptr<ScriptedExecutor>(new ScriptedExecutor(std::move(o)));
 }
 
@@ -70,17 +75,20 @@ ScriptedExecutor::ScriptedExecutor(ScriptedOptions options) : options_(std::move
 
 KvMark ScriptedExecutor::Load(BlockId block, int layer, int slot) const {
   KvMark mark;
-  std::memcpy(&mark, pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * layer + sizeof mark * slot, sizeof mark);
+  std::memcpy(&mark, pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * layer + sizeof mark * slot,
+              sizeof mark);
   return mark;
 }
 
 void ScriptedExecutor::Store(BlockId block, int layer, int slot, const KvMark& mark) {
-  std::memcpy(pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * layer + sizeof mark * slot, &mark, sizeof mark);
+  std::memcpy(pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * layer + sizeof mark * slot, &mark,
+              sizeof mark);
 }
 
 Status ScriptedExecutor::Submit(StepPlan plan) {
   if (static_cast<int>(submitted_.size()) >= info_.depth)
-    return absl::InvalidArgumentError(StrCat("step plan ", plan.id, ": ", submitted_.size(), " plans are submitted already, the depth"));
+    return absl::InvalidArgumentError(
+        StrCat("step plan ", plan.id, ": ", submitted_.size(), " plans are submitted already, the depth"));
   const auto is_open = [&](SequenceId id) {
     bool open = open_.contains(id);
     for (const StepPlan& earlier : submitted_) {
@@ -99,7 +107,8 @@ Status ScriptedExecutor::Submit(StepPlan plan) {
 void ScriptedExecutor::ComputeLayer(const StepItem& item, int layer) {
   const auto at = [&](int position) { return item.blocks[position / kBlockTokens]; };
   PrefixHash prefix = kEmptyPrefix;
-  if (const int before = item.first_position - 1; before >= 0) prefix = Load(at(before), layer, before % kBlockTokens).prefix;
+  if (const int before = item.first_position - 1; before >= 0)
+    prefix = Load(at(before), layer, before % kBlockTokens).prefix;
   for (size_t i = 0; i < item.tokens.size(); ++i) {
     const int position = item.first_position + static_cast<int>(i);
     prefix = Extend(prefix, item.tokens[i]);
@@ -110,7 +119,8 @@ void ScriptedExecutor::ComputeLayer(const StepItem& item, int layer) {
 std::string ScriptedExecutor::Disagreement(const StepItem& item, const History& history) const {
   const int end = item.first_position + static_cast<int>(item.tokens.size());
   if (history.prompt_known && static_cast<int>(history.tokens.size()) != end)
-    return StrCat("the row stands at position ", end - 1, ", but prompt and output have ", history.tokens.size(), " tokens");
+    return StrCat("the row stands at position ", end - 1, ", but prompt and output have ", history.tokens.size(),
+                  " tokens");
   for (int layer = 0; layer < options_.layers; ++layer) {
     PrefixHash prefix = kEmptyPrefix;
     for (int p = 0; p < end; ++p) {
@@ -118,7 +128,8 @@ std::string ScriptedExecutor::Disagreement(const StepItem& item, const History& 
       const KvMark mark = Load(block, layer, p % kBlockTokens);
       const TokenId token = history.prompt_known ? history.tokens[p] : mark.token;
       prefix = Extend(prefix, token);
-      if (mark != MakeMark(layer, p, token, prefix)) return StrCat("layer ", layer, " of position ", p, " in block ", block, " is not of this sequence's tokens");
+      if (mark != MakeMark(layer, p, token, prefix))
+        return StrCat("layer ", layer, " of position ", p, " in block ", block, " is not of this sequence's tokens");
     }
   }
   return {};
@@ -137,7 +148,8 @@ SampledToken ScriptedExecutor::Answer(const StepItem& item, SequenceId sequence)
   if (history.params.logprobs < 0) return out;
   out.logprob = -0.5f;
   for (int i = 0; i < std::min(history.params.logprobs, options_.vocabulary); ++i)
-    out.top.push_back({static_cast<TokenId>((int64_t{out.token} + i) % options_.vocabulary), -0.5f - static_cast<float>(i)});
+    out.top.push_back(
+        {static_cast<TokenId>((int64_t{out.token} + i) % options_.vocabulary), -0.5f - static_cast<float>(i)});
   return out;
 }
 
@@ -152,7 +164,8 @@ StatusOr<StepResult> ScriptedExecutor::Collect() {
     open_[s.sequence] = std::move(history);
   }
   const uint64_t bytes = info_.kv_layout.block_bytes;
-  for (const BlockCopy& c : plan.copies) std::memmove(pool_.data() + bytes * c.destination, pool_.data() + bytes * c.source, bytes);
+  for (const BlockCopy& c : plan.copies)
+    std::memmove(pool_.data() + bytes * c.destination, pool_.data() + bytes * c.source, bytes);
   for (int layer = 0; layer < options_.layers && !plan.items.empty(); ++layer) {
     for (const StepItem& item : plan.items) ComputeLayer(item, layer);
     const bool group_done = (layer + 1) % info_.layer_group_layers == 0 || layer + 1 == options_.layers;
@@ -165,13 +178,17 @@ StatusOr<StepResult> ScriptedExecutor::Collect() {
 }
 
 void ScriptedExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
-  TW_CHECK(block >= 0 && block < info_.kv_blocks && first_layer >= 0 && layers >= 0 && first_layer + layers <= options_.layers, "copy out of a block or layer that is not");
+  TW_CHECK(block >= 0 && block < info_.kv_blocks && first_layer >= 0 && layers >= 0 &&
+               first_layer + layers <= options_.layers,
+           "copy out of a block or layer that is not");
   TW_CHECK(out.size() == kLayerBytes * layers, "copy out into a buffer of another size");
   std::memcpy(out.data(), pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * first_layer, out.size());
 }
 
 void ScriptedExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
-  TW_CHECK(block >= 0 && block < info_.kv_blocks && first_layer >= 0 && layers >= 0 && first_layer + layers <= options_.layers, "copy into a block or layer that is not");
+  TW_CHECK(block >= 0 && block < info_.kv_blocks && first_layer >= 0 && layers >= 0 &&
+               first_layer + layers <= options_.layers,
+           "copy into a block or layer that is not");
   TW_CHECK(in.size() == kLayerBytes * layers, "copy in from a buffer of another size");
   std::memcpy(pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * first_layer, in.data(), in.size());
 }

@@ -8,7 +8,8 @@ namespace {
 
 // The memory that both ends of a connection see.
 struct Staging {
-  explicit Staging(const StagingSize& size) : slot_bytes(size.slot_bytes), memory(size.slot_bytes * static_cast<uint64_t>(size.slots)) {
+  explicit Staging(const StagingSize& size)
+      : slot_bytes(size.slot_bytes), memory(size.slot_bytes * static_cast<uint64_t>(size.slots)) {
     for (int i = size.slots - 1; i >= 0; --i) free.push_back(slot_bytes * static_cast<uint64_t>(i));
   }
   const uint64_t slot_bytes;
@@ -23,7 +24,9 @@ class LocalConnection final : public PeerConnection {
   explicit LocalConnection(std::shared_ptr<Staging> staging) : staging_(std::move(staging)) {}
   ~LocalConnection() override { Close(); }
 
-  static void Join(const std::shared_ptr<LocalConnection>& a, const std::shared_ptr<LocalConnection>& b) { a->other_ = b, b->other_ = a; }
+  static void Join(const std::shared_ptr<LocalConnection>& a, const std::shared_ptr<LocalConnection>& b) {
+    a->other_ = b, b->other_ = a;
+  }
 
   void Start(Events events) override { events_ = std::move(events), started_ = true; }
   bool Send(const PeerMessage& message) override {
@@ -91,8 +94,10 @@ StatusOr<std::shared_ptr<PeerConnection>> LocalTransport::Dial(const std::string
   return near;
 }
 
-Status LocalTransport::Listen(const std::string& address, std::function<void(std::shared_ptr<PeerConnection>)> accepted) {
-  if (!hub_.listeners_.emplace(address, std::move(accepted)).second) return absl::UnavailableError("somebody listens on " + address + " already");
+Status LocalTransport::Listen(const std::string& address,
+                              std::function<void(std::shared_ptr<PeerConnection>)> accepted) {
+  if (!hub_.listeners_.emplace(address, std::move(accepted)).second)
+    return absl::UnavailableError("somebody listens on " + address + " already");
   address_ = address;
   return OkStatus();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The staging memory of one prefill -> decode pair: a sealed memfd that the prefill side makes and fills and the decode side reads.
+// The staging memory of one prefill -> decode pair: a sealed memfd that the prefill side makes and fills and the decode
+// side reads.
 #pragma once
 
 #include <cstddef>

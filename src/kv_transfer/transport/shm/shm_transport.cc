@@ -14,7 +14,8 @@ constexpr size_t kRingFrameBytes = sizeof(uint64_t);
 
 class ShmConnection final : public PeerConnection {
  public:
-  ShmConnection(base::UniqueFd fd, std::unique_ptr<Ring> ring) : ring_(std::move(ring)), dialled_(ring_ != nullptr), socket_(std::move(fd)) {}
+  ShmConnection(base::UniqueFd fd, std::unique_ptr<Ring> ring)
+      : ring_(std::move(ring)), dialled_(ring_ != nullptr), socket_(std::move(fd)) {}
 
   bool SendRing() {
     std::string frame(kRingFrameBytes, 0);
@@ -24,7 +25,9 @@ class ShmConnection final : public PeerConnection {
   }
 
   void Start(Events events) override {
-    socket_.Start([this, message = std::move(events.message)](std::string bytes, base::UniqueFd fd) { OnFrame(bytes, std::move(fd), message); }, std::move(events.closed));
+    socket_.Start([this, message = std::move(events.message)](
+                      std::string bytes, base::UniqueFd fd) { OnFrame(bytes, std::move(fd), message); },
+                  std::move(events.closed));
   }
   bool Send(const PeerMessage& message) override { return socket_.Send(EncodePeer(message, SteadyClock().Now())); }
   void Close() override { socket_.Close(); }
@@ -68,12 +71,17 @@ StatusOr<std::shared_ptr<PeerConnection>> ShmTransport::Dial(const std::string& 
   TW_ASSIGN_OR_RETURN(base::UniqueFd fd, base::FramedSocket::Connect(address));
   TW_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Make(staging.slot_bytes, staging.slots));
   auto connection = std::make_shared<ShmConnection>(std::move(fd), std::move(ring));
-  if (!connection->SendRing()) return absl::UnavailableError("the connection to " + address + " closed before the hand-off's memory was handed over");
+  if (!connection->SendRing())
+    return absl::UnavailableError("the connection to " + address +
+                                  " closed before the hand-off's memory was handed over");
   return connection;
 }
 
 Status ShmTransport::Listen(const std::string& address, std::function<void(std::shared_ptr<PeerConnection>)> accepted) {
-  TW_ASSIGN_OR_RETURN(listener_, base::FramedListener::Start(address, [accepted = std::move(accepted)](base::UniqueFd fd) { accepted(std::make_shared<ShmConnection>(std::move(fd), nullptr)); }));
+  TW_ASSIGN_OR_RETURN(listener_,
+                      base::FramedListener::Start(address, [accepted = std::move(accepted)](base::UniqueFd fd) {
+                        accepted(std::make_shared<ShmConnection>(std::move(fd), nullptr));
+                      }));
   return OkStatus();
 }
 
