@@ -41,6 +41,10 @@ struct SequenceStart {
   std::vector<TokenId> emitted;  // counts as output: penalties, min_tokens, noise position
 };
 
+// Stands for the token that the item's sequence draws in the plan before: it need not be known yet. Only where
+// ExecutorInfo::depth is more than 1, and alone in an item that samples one sequence.
+inline constexpr TokenId kPendingToken = -1;
+
 // Rows of one sequence in a step: tokens at absolute positions first_position .. + tokens.size().
 // Decode is one token, a prefill chunk many. K and V of these positions are written into `blocks`
 // (the sequence's block table from position 0), and attention reads positions <= its own from there.

@@ -10,7 +10,7 @@ namespace {
 __global__ void GatherKernel(EmbeddingArgs a) {
   simt::WaitForPredecessor();
   simt::AllowSuccessor();
-  const int row = blockIdx.x, token = a.tokens[row];
+  const int row = blockIdx.x, named = a.tokens[row], token = named < 0 && a.drawn != nullptr ? a.drawn[-1 - named] : named;
   const bool known = token >= 0 && token < a.vocabulary;
   const Bf16* source = a.table + int64_t{known ? token : 0} * a.width;
   Bf16* out = a.out + int64_t{row} * a.width;

@@ -11,6 +11,7 @@ namespace tokenworks::kernels {
 struct EmbeddingArgs {
   const Bf16* table = nullptr;      // [vocabulary][width]
   const int32_t* tokens = nullptr;  // [rows]
+  const int32_t* drawn = nullptr;   // where not null, a token -1 - i stands for drawn[i]
   Bf16* out = nullptr;              // [rows][width]
   int rows = 0, width = 0, vocabulary = 0;
 };

@@ -15,7 +15,7 @@ namespace {
 
 using kernels::F32ToF16;
 
-constexpr int kWidth = 64, kHidden = 128, kHeads = 4, kKvHeads = 2, kHeadDim = 16;
+constexpr int kWidth = 64, kHidden = 128, kHeads = 4, kKvHeads = 2;
 
 void Append16(std::string& out, float v) {
   const uint16_t h = F32ToF16(v);
@@ -41,7 +41,7 @@ std::string Values(uint32_t type, int columns, int rows, float scale, std::mt199
 
 }  // namespace
 
-FileBuilder TinyModel(uint32_t seed) {
+FileBuilder TinyModel(uint32_t seed, int head_dim) {
   std::mt19937 random(seed);
   FileBuilder f;
   f.String("general.architecture", "llama")
@@ -54,7 +54,7 @@ FileBuilder TinyModel(uint32_t seed) {
   f.Unsigned("llama.attention.head_count_kv", kKvHeads)
       .Float("llama.attention.layer_norm_rms_epsilon", 1e-5f)
       .Float("llama.rope.freq_base", 10000.0f);
-  f.Unsigned("tokenizer.ggml.eos_token_id", 2);
+  f.Unsigned("tokenizer.ggml.eos_token_id", 2).Unsigned("llama.attention.key_length", head_dim);
   const auto matrix = [&](const std::string& name, uint32_t type, int columns, int rows, float scale) {
     f.Add({name,
            type,
@@ -68,10 +68,10 @@ FileBuilder TinyModel(uint32_t seed) {
     const std::string p = "blk." + std::to_string(l) + ".";
     norm(p + "attn_norm.weight");
     norm(p + "ffn_norm.weight");
-    matrix(p + "attn_q.weight", 3, kWidth, kHeads * kHeadDim, 0.3f);
-    matrix(p + "attn_k.weight", 8, kWidth, kKvHeads * kHeadDim, 0.3f);
-    matrix(p + "attn_v.weight", 1, kWidth, kKvHeads * kHeadDim, 0.3f);
-    matrix(p + "attn_output.weight", 3, kHeads * kHeadDim, kWidth, 0.3f);
+    matrix(p + "attn_q.weight", 3, kWidth, kHeads * head_dim, 0.3f);
+    matrix(p + "attn_k.weight", 8, kWidth, kKvHeads * head_dim, 0.3f);
+    matrix(p + "attn_v.weight", 1, kWidth, kKvHeads * head_dim, 0.3f);
+    matrix(p + "attn_output.weight", 3, kHeads * head_dim, kWidth, 0.3f);
     matrix(p + "ffn_gate.weight", 3, kWidth, kHidden, 0.3f);
     matrix(p + "ffn_up.weight", 8, kWidth, kHidden, 0.3f);
     matrix(p + "ffn_down.weight", 3, kHidden, kWidth, 0.3f);

@@ -12,8 +12,8 @@ namespace tokenworks::gguf {
 inline constexpr int kTinyVocabulary = 300;
 inline constexpr int kTinyContext = 1024;
 
-// Metadata and tensors of the model; equal seeds give equal bytes.
-FileBuilder TinyModel(uint32_t seed);
+// Metadata and tensors of the model; equal seeds give equal bytes. Heads of 64 are what the GPU's kernels have.
+FileBuilder TinyModel(uint32_t seed, int head_dim = 16);
 
 // A file in the test's temporary folder, removed with the object.
 class TemporaryFile {

@@ -23,6 +23,10 @@ Status CheckItem(const StepPlan& plan, const StepItem& item, const ExecutorInfo&
     return Bad(plan, item.blocks.size(), " blocks for ", end, " positions");
   for (const BlockId b : item.blocks)
     if (b < 0 || b >= info.kv_blocks) return Bad(plan, "block ", b, " outside the pool");
+  if (item.tokens[0] == kPendingToken) {
+    if (info.depth > 1 && item.tokens.size() == 1 && item.samples.size() == 1) return OkStatus();
+    return Bad(plan, "a pending token stands alone in an item that samples one sequence, on executors of depth 2");
+  }
   for (const TokenId t : item.tokens)
     if (t < 0 || t >= info.vocabulary) return Bad(plan, "token ", t, " outside the vocabulary");
   return OkStatus();

@@ -61,6 +61,7 @@ class CudaDevice final : public Device {
   Status Record(Event event, Stream stream) override {
     return Checked(cudaEventRecord(Raw(event), Raw(stream)), "recording an event");
   }
+  Status Wait(Event event) override { return Checked(cudaEventSynchronize(Raw(event)), "waiting for a step"); }
   StatusOr<double> ElapsedMicroseconds(Event from, Event to) override {
     float ms = 0;
     TW_RETURN_IF_ERROR(Checked(cudaEventElapsedTime(&ms, Raw(from), Raw(to)), "reading a time"));

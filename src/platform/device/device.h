@@ -43,8 +43,9 @@ struct GemmArgs {
   bool accumulate = false;
 };
 
-// Thread: one thread at a time. Errors: Internal with the runtime's sentence; ResourceExhausted for memory; after
-// DataLoss (the device is gone or a kernel faulted) nothing works any more.
+// Thread: one thread at a time; another may Copy and Synchronize on a stream of its own. Errors: Internal with the
+// runtime's sentence; ResourceExhausted for memory; after DataLoss (the device is gone or a kernel faulted) nothing
+// works any more.
 class Device {
  public:
   virtual ~Device() = default;
@@ -64,6 +65,8 @@ class Device {
   virtual StatusOr<Event> CreateEvent() = 0;
   virtual void Destroy(Event event) = 0;
   virtual Status Record(Event event, Stream stream) = 0;
+  // Waits until the stream has passed the event's last Record; reports what failed before it.
+  virtual Status Wait(Event event) = 0;
   // Both recorded and passed.
   virtual StatusOr<double> ElapsedMicroseconds(Event from, Event to) = 0;
 

@@ -14,6 +14,26 @@ using AddRmsNormTest = DeviceTest;
 using SwiGluTest = DeviceTest;
 using GemvTest = DeviceTest;
 
+TEST_F(EmbeddingTest, TakesTokensThatTheStepBeforeHasDrawn) {
+  const std::vector<Bf16> table = RandomBf16(37 * 64);
+  const std::vector<int32_t> tokens = {-2, 4, -1, -3}, drawn = {7, 30, 99};
+  std::vector<Bf16> expected(tokens.size() * 64);
+  EmbeddingArgs args{.table = table.data(),
+                     .tokens = tokens.data(),
+                     .drawn = drawn.data(),
+                     .out = expected.data(),
+                     .rows = 4,
+                     .width = 64,
+                     .vocabulary = 37};
+  GatherEmbeddingReference(args);
+  EXPECT_EQ(expected[0].bits, table[30 * 64].bits);
+  const auto d_table = Upload(table), out = Output<Bf16>(expected.size());
+  const auto d_tokens = Upload(tokens), d_drawn = Upload(drawn);
+  args.table = d_table.data(), args.tokens = d_tokens.data(), args.drawn = d_drawn.data(), args.out = out.data();
+  GatherEmbedding(context_, args);
+  EXPECT_TRUE(SameBits(Download(out), expected));
+}
+
 TEST_F(EmbeddingTest, CopiesRowsAndZeroesUnknownTokens) {
   for (const int width : {8, 576, 2056}) {
     const std::vector<Bf16> table = RandomBf16(37 * width);

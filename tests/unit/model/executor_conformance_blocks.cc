@@ -46,7 +46,7 @@ TEST_P(ExecutorConformance, LayerGroupsComeInOrderBeforeTheResultAndHoldFinalCon
 
 TEST_P(ExecutorConformance, BlocksCopiedToAnotherExecutorContinueTheSame) {
   const int layers = static_cast<int>(executor().info().kv_layout.layers.size());
-  Sequence whole(kA, MakePrompt(45, 11), Blocks(0, 4), Warm(2));
+  Sequence whole(kA, MakePrompt(45, 11), Blocks(0, 4), Sampling(2));
   whole.Generate(executor(), {64}, 1);
   const auto decode = GetParam().make();
   const std::vector<BlockId> table = {7, 3, 12, 5};
@@ -54,13 +54,13 @@ TEST_P(ExecutorConformance, BlocksCopiedToAnotherExecutorContinueTheSame) {
     for (int l = 0; l < layers; ++l) decode->CopyBlockIn(table[b], l, 1, Block(executor(), b, l, 1));
   for (int b = 0; b < 3; ++b)
     EXPECT_EQ(Block(*decode, table[b]), Block(executor(), b)) << "one copy of all layers is the layers' copies";
-  Sequence moved(kA, MakePrompt(45, 11), table, Warm(2));
+  Sequence moved(kA, MakePrompt(45, 11), table, Sampling(2));
   moved.Next(45);  // computed by the other side
   StepResult first;
   first.samples = {{kA, {whole.answers()[0]}}};
   moved.Take(first);
   StepPlan plan;
-  plan.starts = {{kA, Warm(2), MakePrompt(45, 11), {whole.answers()[0].token}}};
+  plan.starts = {{kA, Sampling(2), MakePrompt(45, 11), {whole.answers()[0].token}}};
   plan.items = {moved.Next(1)};
   const auto result = Run(*decode, plan);
   ASSERT_TRUE(result.ok()) << result.status();
@@ -68,7 +68,7 @@ TEST_P(ExecutorConformance, BlocksCopiedToAnotherExecutorContinueTheSame) {
   moved.opened = true;
   moved.Generate(*decode, {1}, 6);
   whole.Generate(executor(), {1}, 6);
-  EXPECT_EQ(moved.answers(), whole.answers());
+  ExpectSame(moved.answers(), whole.answers());
 }
 
 TEST_P(ExecutorConformance, AWrongBlockChangesTheTokens) {
@@ -87,14 +87,14 @@ TEST_P(ExecutorConformance, AWrongBlockChangesTheTokens) {
 }
 
 TEST_P(ExecutorConformance, ScatteredAndUsedBlocksChangeNothing) {
-  Sequence plain(kA, MakePrompt(50, 14), Blocks(0, 4), Warm(1)),
-      dirt(kB, MakePrompt(64, 15), {30, 8, 22, 17, 1}, Warm());
+  Sequence plain(kA, MakePrompt(50, 14), Blocks(0, 4), Sampling(1)),
+      dirt(kB, MakePrompt(64, 15), {30, 8, 22, 17, 1}, Sampling());
   plain.Generate(executor(), {64}, 5);
   const auto other = GetParam().make();
   dirt.Generate(*other, {64}, 2);
-  Sequence scattered(kA, MakePrompt(50, 14), {22, 30, 17, 8}, Warm(1));
+  Sequence scattered(kA, MakePrompt(50, 14), {22, 30, 17, 8}, Sampling(1));
   scattered.Generate(*other, {20}, 5);
-  EXPECT_EQ(scattered.answers(), plain.answers());
+  ExpectSame(scattered.answers(), plain.answers());
 }
 
 }  // namespace

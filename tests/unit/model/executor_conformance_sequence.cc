@@ -2,13 +2,64 @@
 #include "executor_conformance.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <numeric>
+
+#include "kernels/simt/bf16.h"
 
 namespace tokenworks::model {
 
 StatusOr<StepResult> ExecutorConformance::Run(Executor& executor, StepPlan plan) {
   TW_RETURN_IF_ERROR(executor.Submit(std::move(plan)));
   return executor.Collect();
+}
+
+SamplingParams ExecutorConformance::Sampling(int logprobs) const {
+  if (GetParam().tolerance == 0) return Warm(logprobs);
+  SamplingParams greedy;
+  greedy.temperature = 0;
+  greedy.logprobs = std::max(logprobs, 2);
+  return greedy;
+}
+
+void ExecutorConformance::ExpectSame(const std::vector<SampledToken>& answers,
+                                     const std::vector<SampledToken>& expected) const {
+  const double tolerance = GetParam().tolerance;
+  if (tolerance == 0) {
+    EXPECT_EQ(answers, expected);
+    return;
+  }
+  ASSERT_EQ(answers.size(), expected.size());
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const double margin = expected[i].top[0].logprob - expected[i].top[1].logprob;
+    EXPECT_NEAR(answers[i].top[0].logprob, expected[i].top[0].logprob, tolerance) << "answer " << i;
+    if (answers[i].token != expected[i].token) {  // from here on the texts differ
+      EXPECT_LE(margin, 2 * tolerance) << "answer " << i;
+      return;
+    }
+    EXPECT_NEAR(answers[i].logprob, expected[i].logprob, tolerance) << "answer " << i;
+  }
+}
+
+void ExecutorConformance::ExpectSame(const std::vector<std::byte>& block,
+                                     const std::vector<std::byte>& expected) const {
+  if (GetParam().tolerance == 0) {
+    EXPECT_EQ(block, expected);
+    return;
+  }
+  ASSERT_EQ(block.size(), expected.size());  // bf16 values
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i + 1 < block.size(); i += 2) {
+    const auto value = [i](const std::vector<std::byte>& b) {
+      Bf16 v;
+      std::memcpy(&v, &b[i], 2);
+      return static_cast<double>(ToFloat(v));
+    };
+    largest = std::max(largest, std::abs(value(expected)));
+    difference = std::max(difference, std::abs(value(block) - value(expected)));
+  }
+  EXPECT_LE(difference, GetParam().tolerance * largest);
 }
 
 Sequence::Sequence(SequenceId id, std::vector<TokenId> prompt, std::vector<BlockId> table, SamplingParams sampling)

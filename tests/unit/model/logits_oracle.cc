@@ -8,10 +8,13 @@
 
 namespace tokenworks::model::cpu {
 
+StatusOr<std::string> DefaultModelPath() {
+  return model_files::ModelStore(launch::HomeFolder()).Pull("default", [](const std::string&) {});
+}
+
 StatusOr<std::unique_ptr<CpuExecutor>> MakeDefaultModel(bool reference, int threads) {
   CpuExecutorOptions options;
-  TW_ASSIGN_OR_RETURN(options.model_path,
-                      model_files::ModelStore(launch::HomeFolder()).Pull("default", [](const std::string&) {}));
+  TW_ASSIGN_OR_RETURN(options.model_path, DefaultModelPath());
   options.threads = threads;
   options.kv_bytes = uint64_t{96} << 20;
   options.reference = reference;

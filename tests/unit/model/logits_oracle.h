@@ -11,7 +11,9 @@
 
 namespace tokenworks::model::cpu {
 
-// The default model (fetched when absent). `reference`: F32 weights and KV.
+// The default model's file (fetched when absent).
+StatusOr<std::string> DefaultModelPath();
+// The default model. `reference`: F32 weights and KV.
 StatusOr<std::unique_ptr<CpuExecutor>> MakeDefaultModel(bool reference, int threads);
 
 // Calls `take(position, logits)` for every position in order. Blocks 0 .. are overwritten; at most `chunk` rows a step.

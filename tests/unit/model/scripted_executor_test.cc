@@ -12,7 +12,6 @@ using scripted::ScriptedExecutor;
 using scripted::ScriptedOptions;
 
 constexpr TokenId kPoison = 999;
-constexpr SequenceId kA{{1}, 0};
 
 std::unique_ptr<ScriptedExecutor> Make(int depth = 1) {
   ScriptedOptions o;

@@ -155,8 +155,10 @@ SampledToken ScriptedExecutor::Answer(const StepItem& item, SequenceId sequence)
 
 StatusOr<StepResult> ScriptedExecutor::Collect() {
   if (submitted_.empty()) return absl::FailedPreconditionError("no plan is submitted");
-  const StepPlan plan = std::move(submitted_.front());
+  StepPlan plan = std::move(submitted_.front());
   submitted_.pop_front();
+  for (StepItem& item : plan.items)
+    if (item.tokens[0] == kPendingToken) item.tokens[0] = open_.at(item.samples[0]).tokens.back();
   for (const SequenceId& id : plan.ends) open_.erase(id);
   for (const SequenceStart& s : plan.starts) {
     History history{s.sampling, s.prompt, !s.prompt.empty(), static_cast<int>(s.emitted.size())};
