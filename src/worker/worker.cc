@@ -3,10 +3,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <variant>
 
@@ -136,29 +138,62 @@ class Worker::Impl {
       const TimePoint now = std::chrono::steady_clock::now();
       for (Event& event : events) Handle(event, now);
       core_.Tick(now);
+      const auto results = std::count_if(events.begin(), events.end(),
+                                         [](const Event& e) { return std::holds_alternative<StepDone>(e); });
       while (auto plan = core_.NextPlan(now)) {
         std::lock_guard lock(mutex_);
         plans_.push_back(std::move(*plan));
+        changed_.notify_all();
+      }
+      if (results > 0) {
+        std::lock_guard lock(mutex_);
+        unanswered_ -= static_cast<int>(results);
         changed_.notify_all();
       }
       if (auto message = core_.TakeOutput(now)) emit_(std::move(*message));
     }
   }
 
+  // Submits what is planned before it waits for a result, and lets the control thread answer a result before it waits
+  // for the next: so the executor has its next step while it computes one, where its depth allows.
   void Engine() {
+    std::deque<uint64_t> submitted;
+    const auto collect = [&] {
+      PostResult(submitted.front(), executor_->Collect());
+      submitted.pop_front();
+    };
     while (true) {
-      StepPlan plan;
+      std::optional<StepPlan> plan;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stopping_ || !plans_.empty(); });
+        changed_.wait(lock, [&] { return stopping_ || !plans_.empty() || (!submitted.empty() && unanswered_ == 0); });
         if (stopping_) return;
-        plan = std::move(plans_.front());
-        plans_.pop_front();
+        if (!plans_.empty()) {
+          plan = std::move(plans_.front());
+          plans_.pop_front();
+        }
       }
-      const uint64_t id = plan.id;
-      const Status submitted = executor_->Submit(std::move(plan));
-      PostEvent(StepDone{id, submitted.ok() ? executor_->Collect() : StatusOr<StepResult>(submitted)});
+      if (!plan) {
+        collect();
+        continue;
+      }
+      const uint64_t id = plan->id;
+      const Status status = executor_->Submit(std::move(*plan));
+      if (status.ok()) {
+        submitted.push_back(id);
+        continue;
+      }
+      while (!submitted.empty()) collect();  // results are told in order
+      PostResult(id, status);
     }
+  }
+
+  void PostResult(uint64_t plan, StatusOr<StepResult> result) {
+    {
+      std::lock_guard lock(mutex_);
+      ++unanswered_;
+    }
+    PostEvent(StepDone{plan, std::move(result)});
   }
 
   const std::unique_ptr<Executor> executor_;
@@ -168,6 +203,7 @@ class Worker::Impl {
   std::condition_variable changed_;
   std::deque<Event> events_;
   std::deque<StepPlan> plans_;
+  int unanswered_ = 0;  // results that the control thread has not planned upon yet
   bool stopping_ = false;
   WorkerCore core_;
   const WorkerHello hello_;

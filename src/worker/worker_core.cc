@@ -59,6 +59,7 @@ scheduler::SchedulerOptions WorkerCore::MakeSchedulerOptions() const {
   o.waiting_max = options_.waiting_max;
   o.step_target = options_.step_target;
   o.prefix_cache = options_.prefix_cache;
+  o.depth = std::min(scheduler::kMaxDepth, info.depth);
   return o;
 }
 
@@ -175,7 +176,7 @@ void WorkerCore::Tick(TimePoint now) {
 
 std::optional<StepPlan> WorkerCore::NextPlan(TimePoint now) {
   Collect(now);
-  if (in_flight_ >= executor_.info().depth) return std::nullopt;
+  if (in_flight_ >= std::min(scheduler::kMaxDepth, executor_.info().depth)) return std::nullopt;
   auto planned = scheduler_.Plan(now);
   Collect(now);
   if (!planned) return std::nullopt;

@@ -14,19 +14,25 @@ InFlight Scheduler::State::TakeOldest(uint64_t plan) {
            "an answer to a plan that is not the oldest in flight");
   InFlight flight = std::move(in_flight.front());
   in_flight.erase(in_flight.begin());
-  for (const PlannedItem& item : flight.items) Find(item.request)->sequences[item.sequence].in_flight = false;
+  for (const PlannedItem& item : flight.items) {
+    Sequence& s = Find(item.request)->sequences[item.sequence];
+    --s.in_flight;
+    s.rows_ahead -= item.rows;
+    s.draws_ahead -= item.samples;
+  }
   return flight;
 }
 
 void Scheduler::State::CountRows(const InFlight& flight, TimePoint now) {
   for (const PlannedItem& item : flight.items) {
     Resident& r = *Find(item.request);
+    if (r.failed) continue;
     Sequence& s = r.sequences[item.sequence];
     const int again = std::clamp(s.recompute_below - s.computed, 0, item.rows);
     recomputed_tokens += again;
     const int prompt_rows = std::clamp(static_cast<int>(r.request.prompt.size()) - s.computed, 0, item.rows);
     prompt_tokens_computed += std::max(0, prompt_rows - again);
-    s.computed += item.rows;
+    s.computed = std::min(s.computed + item.rows, s.total());  // less when a token ahead of it was not wanted any more
     RegisterFullBlocks(s);
     if (item.samples && !r.prompt_done) {
       r.prompt_done = true;
@@ -101,7 +107,10 @@ void Scheduler::Fail(uint64_t plan, const Status& status, TimePoint now) {
   State& st = *state_;
   const InFlight flight = st.TakeOldest(plan);
   for (const PlannedItem& item : flight.items)
-    if (Resident* r = st.Find(item.request)) st.End(*r, status, now);
+    if (Resident* r = st.Find(item.request)) {
+      r->failed = true;
+      st.End(*r, status, now);
+    }
 }
 
 }  // namespace tokenworks::scheduler

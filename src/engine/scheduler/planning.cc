@@ -20,11 +20,16 @@ struct Builder {
 
 void AddItem(Builder& b, Resident& r, Sequence& s, int rows) {
   StepItem item;
-  item.first_position = s.computed;
-  item.tokens.assign(s.tokens.begin() + s.computed, s.tokens.begin() + s.computed + rows);
+  const int first_row = s.planned();
+  const bool pending = first_row == s.total();
+  item.first_position = first_row;
+  if (pending)
+    item.tokens = {kPendingToken};
+  else
+    item.tokens.assign(s.tokens.begin() + first_row, s.tokens.begin() + first_row + rows);
   item.blocks = s.blocks;
-  item.is_prefill = rows > 1 || s.outputs == 0 || s.computed < s.recompute_below;
-  const bool samples = s.computed + rows == s.total();
+  item.is_prefill = rows > 1 || (s.outputs == 0 && !pending) || first_row < s.recompute_below;
+  const bool samples = first_row + rows == s.planned_total();
   if (samples) {
     const auto sample = [&](Sequence& q) {
       const SequenceId id{r.request.id, q.index};
@@ -40,12 +45,14 @@ void AddItem(Builder& b, Resident& r, Sequence& s, int rows) {
   }
   if (r.route == Route::kHandoff && !r.prompt_done) {
     PlannedPush push{r.request.id, {}};
-    const int first = s.computed / kBlockTokens,
-              last = samples ? (s.total() + kBlockTokens - 1) / kBlockTokens : (s.computed + rows) / kBlockTokens;
+    const int first = first_row / kBlockTokens,
+              last = samples ? (s.total() + kBlockTokens - 1) / kBlockTokens : (first_row + rows) / kBlockTokens;
     for (int i = std::max(first, r.first_push); i < last; ++i) push.blocks.emplace_back(i, s.blocks[i]);
     if (!push.blocks.empty()) b.step.pushes.push_back(std::move(push));
   }
-  s.in_flight = true;
+  ++s.in_flight;
+  s.rows_ahead += rows;
+  s.draws_ahead += samples;
   b.flight.items.push_back({r.request.id, s.index, rows, item.is_prefill, samples});
   b.flight.rows += rows;
   b.rows_left -= rows;
@@ -114,6 +121,15 @@ bool Scheduler::State::Admit(Resident& r, Sequence& s, TimePoint now) {
   return true;
 }
 
+bool Scheduler::State::MayBePlanned(const Resident& r, const Sequence& s) const {
+  if (r.ending || s.stopping || s.in_flight >= options.depth) return false;
+  if (s.draws_ahead == 0) return true;
+  // A token is being drawn: perhaps the last one, one that others fork at, or the first one, from which a peer goes on.
+  const auto follows = [](const Sequence& q) { return q.phase == SequencePhase::kFollowing; };
+  return std::none_of(r.sequences.begin(), r.sequences.end(), follows) && r.route != Route::kHandoff &&
+         s.outputs + 1 < r.request.sampling.max_tokens && s.planned_total() < options.context_length;
+}
+
 std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
   State& st = *state_;
   std::vector<Resident*> late;
@@ -130,11 +146,11 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
   for (size_t i = 0; i < st.running.size() && b.rows_left > 0; ++i) {
     const auto [r, index] = st.running[i];
     Sequence& s = r->sequences[index];
-    if (s.in_flight || r->ending || s.missing() != 1) continue;
+    if (!st.MayBePlanned(*r, s) || s.planned_total() - s.planned() != 1) continue;
     bool preempted_itself = false;
-    const int tail = s.computed / kBlockTokens;
-    while (!st.Grow(*r, s, s.total()) || (tail < static_cast<int>(s.blocks.size()) &&
-                                          st.pool.holders(s.blocks[tail]) > 1 && st.pool.available() == 0)) {
+    const int tail = s.planned() / kBlockTokens;
+    while (!st.Grow(*r, s, s.planned_total()) || (tail < static_cast<int>(s.blocks.size()) &&
+                                                  st.pool.holders(s.blocks[tail]) > 1 && st.pool.available() == 0)) {
       if (st.Preempt(r, index)) continue;
       preempted_itself = true;
       break;
@@ -152,13 +168,13 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
   const int chunk = st.ChunkLimit();
   int prefill_rows = std::min(b.rows_left, std::max(kChunkAtLeast, chunk - b.flight.rows));
   const auto add_chunk = [&](Resident& r, Sequence& s) {
-    const int rows = std::min({s.missing(), prefill_rows, st.options.chunk_tokens_max});
+    const int rows = std::min({s.planned_total() - s.planned(), prefill_rows, st.options.chunk_tokens_max});
     AddItem(b, r, s, rows);
     prefill_rows -= rows;
   };
   for (const auto& [r, index] : st.running) {
     Sequence& s = r->sequences[index];
-    if (prefill_rows > 0 && !s.in_flight && !r->ending && s.missing() > 1) add_chunk(*r, s);
+    if (prefill_rows > 0 && st.MayBePlanned(*r, s) && s.planned_total() - s.planned() > 1) add_chunk(*r, s);
   }
   for (auto it = st.waiting.begin();
        it != st.waiting.end() && prefill_rows > 0 && static_cast<int>(st.running.size()) < st.options.running_max;) {

@@ -35,11 +35,16 @@ struct Sequence {
   kv_index::BlockKey last_key;  // of the last registered block (or the root)
   bool opened = false;          // known to the executor's sampler
   bool stopping = false;        // finishes when its plan comes back
-  bool in_flight = false;       // part of a plan that is not completed
+  int in_flight = 0;            // plans that are not completed
+  int rows_ahead = 0;           // positions that they compute
+  int draws_ahead = 0;          // tokens that they draw
   int recompute_below = 0;      // positions below were computed before a preemption
 
   int total() const { return static_cast<int>(tokens.size()); }
   int missing() const { return total() - computed; }
+  // As if all plans in flight were completed. The last token may still be on its way (kPendingToken).
+  int planned() const { return computed + rows_ahead; }
+  int planned_total() const { return total() + draws_ahead; }
 };
 
 struct Resident {
@@ -56,6 +61,7 @@ struct Resident {
   bool has_started = false;
   int cached_tokens = 0;
   bool ending = false;  // only waits for a plan in flight
+  bool failed = false;  // a plan of it was not computed: what one behind it computed means nothing
   Status status;
 
   bool in_flight() const {

@@ -16,6 +16,9 @@
 
 namespace tokenworks::scheduler {
 
+// A plan runs ahead of one other at most: its pending tokens are those that the plan before draws.
+inline constexpr int kMaxDepth = 2;
+
 struct SchedulerOptions {
   int kv_blocks = 0;
   int context_length = 0;                                // prompt + output of one sequence never exceed it
@@ -27,6 +30,7 @@ struct SchedulerOptions {
   int waiting_max = 512;                                 // requests in the queue; over it Admit says ResourceExhausted
   Duration step_target = std::chrono::milliseconds(50);  // predicted, while anything waits
   bool prefix_cache = true;
+  int depth = 1;  // plans in flight, up to kMaxDepth
 };
 
 // Blocks of one hand-off request that are complete once a plan has run (all of them at the end of the prompt,
@@ -100,7 +104,7 @@ class Scheduler {
   void SetRole(WorkerRole role);
   WorkerRole role() const;
 
-  // The next step, or nothing to do. At most ExecutorInfo::depth plans in flight (the caller counts).
+  // The next step, or nothing to do. At most `depth` plans in flight (the caller counts).
   std::optional<PlannedStep> Plan(TimePoint now);
   // The oldest plan's result. A failed plan ends its requests with `status`.
   void Complete(const StepResult& result, TimePoint now);

@@ -87,6 +87,8 @@ struct Scheduler::State {
   bool Preempt(const Resident* except_request, uint32_t except_sequence);
   void AskForReservations();
   bool Admit(Resident& r, Sequence& s, TimePoint now);
+  // The sequence may have a row in the next plan, whatever the plans in flight bring.
+  bool MayBePlanned(const Resident& r, const Sequence& s) const;
   int ChunkLimit() const;
 };
 

@@ -1,107 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scheduler against a device that checks what it is told: which (token, position) each block holds.
 #include "engine/scheduler/scheduler.h"
 
-#include <gtest/gtest.h>
-
-#include <map>
-#include <random>
-#include <set>
+#include "scheduler_fixture.h"
 
 namespace tokenworks::scheduler {
 namespace {
 
-// The next token is a hash of the whole prefix that the plan's blocks hold, so a wrong table or a lost copy changes it.
-class FakeDevice {
- public:
-  explicit FakeDevice(int blocks) : marks_(blocks, std::vector<TokenId>(kBlockTokens, -1)) {}
-
-  static TokenId NextToken(const std::vector<TokenId>& prefix, uint32_t sequence) {
-    uint64_t h = 1469598103934665603ull + sequence;
-    for (const TokenId t : prefix) h = (h ^ static_cast<uint64_t>(t)) * 1099511628211ull;
-    return static_cast<TokenId>(10 + (h >> 33) % 1000);
-  }
-
-  StepResult Run(const StepPlan& plan) {
-    for (const BlockCopy& c : plan.copies) marks_[c.destination] = marks_[c.source];
-    std::set<std::pair<BlockId, int>> written;
-    StepResult result{plan.id, {}, std::chrono::milliseconds(3)};
-    for (const StepItem& item : plan.items)
-      for (size_t i = 0; i < item.tokens.size(); ++i) {
-        const int p = item.first_position + static_cast<int>(i);
-        EXPECT_TRUE(written.insert({item.blocks.at(p / kBlockTokens), p % kBlockTokens}).second)
-            << "two writers of one slot";
-        marks_[item.blocks[p / kBlockTokens]][p % kBlockTokens] = item.tokens[i];
-      }
-    for (const StepItem& item : plan.items) {
-      const int n = item.first_position + static_cast<int>(item.tokens.size());
-      std::vector<TokenId> prefix;
-      for (int p = 0; p < n; ++p) prefix.push_back(marks_[item.blocks[p / kBlockTokens]][p % kBlockTokens]);
-      EXPECT_EQ(std::count(prefix.begin(), prefix.end(), -1), 0) << "a position was never written";
-      for (const SequenceId& s : item.samples) result.samples.push_back({s, {{NextToken(prefix, s.index), 0, {}}}});
-    }
-    return result;
-  }
-
-  std::vector<std::vector<TokenId>> marks_;
-};
-
-std::vector<TokenId> Expected(const GenerationRequest& r, uint32_t sequence) {
-  std::vector<TokenId> prefix = r.prompt, out;
-  while (static_cast<int>(out.size()) < r.sampling.max_tokens) {
-    out.push_back(FakeDevice::NextToken(prefix, out.empty() ? sequence : sequence));
-    prefix.push_back(out.back());
-  }
-  return out;
-}
-
-GenerationRequest MakeRequest(uint64_t id, int prompt, int max_tokens, std::mt19937& rng, uint32_t n = 1) {
-  GenerationRequest r;
-  r.id.value = id;
-  r.n = n;
-  for (int i = 0; i < prompt; ++i) r.prompt.push_back(static_cast<TokenId>(i < 40 ? i % 7 : rng() % 500));
-  r.sampling.max_tokens = max_tokens;
-  return r;
-}
-
-SchedulerOptions Options(int blocks) {
-  SchedulerOptions o;
-  o.kv_blocks = blocks;
-  o.context_length = blocks * kBlockTokens;
-  o.chunk_tokens_max = 48;
-  o.step_rows_max = 64;
-  return o;
-}
-
-struct Seen {
-  std::map<RequestId, std::map<uint32_t, std::vector<TokenId>>> tokens;
-  std::map<RequestId, RequestEnded> ended;
-  void Take(SchedulerOutput out) {
-    for (const TokenDelta& d : out.deltas) {
-      auto& t = tokens[d.request][d.sequence];
-      EXPECT_EQ(d.position, t.size());
-      for (const SampledToken& s : d.tokens) t.push_back(s.token);
-    }
-    for (const RequestEnded& e : out.ended) EXPECT_TRUE(ended.emplace(e.request, e).second) << "ended twice";
-  }
-};
-
-KvCounts Kv(const Scheduler& s) {
-  WorkerReport report;
-  s.Report(report);
-  EXPECT_EQ(report.kv.leaked, 0);
-  EXPECT_EQ(report.kv.free + report.kv.cached + report.kv.active + report.kv.reserved + report.kv.sending +
-                report.kv.receiving,
-            report.kv.total);
-  return report.kv;
-}
-
 TEST(Scheduler, GivesEveryRequestItsTokensWhenThePoolIsTooSmallForAll) {
-  for (uint32_t seed = 1; seed <= 30; ++seed) {
+  for (uint32_t seed = 1; seed <= 60; ++seed) {
     std::mt19937 rng(seed);
     ManualClock clock;
     FakeDevice device(24);
-    Scheduler scheduler(Options(24));
+    const int depth = 1 + static_cast<int>(seed % 2);
+    Scheduler scheduler(Options(24, depth));
+    Pipeline pipeline(scheduler, device, depth);
     Seen seen;
     std::map<RequestId, GenerationRequest> requests;
     for (uint64_t id = 1; id <= 12; ++id) {
@@ -110,11 +22,12 @@ TEST(Scheduler, GivesEveryRequestItsTokensWhenThePoolIsTooSmallForAll) {
       ASSERT_TRUE(scheduler.Admit(r, Route::kLocal, clock.Now()).ok());
     }
     for (int step = 0; step < 3000 && !scheduler.idle(); ++step) {
-      if (auto planned = scheduler.Plan(clock.Now())) scheduler.Complete(device.Run(planned->plan), clock.Now());
+      pipeline.Step(clock.Now());
       seen.Take(scheduler.TakeOutput());
       Kv(scheduler);
     }
     ASSERT_TRUE(scheduler.idle()) << "seed " << seed;
+    EXPECT_EQ(pipeline.pending() > 0, depth == 2);
     for (const auto& [id, r] : requests)
       for (uint32_t s = 0; s < r.n; ++s)
         EXPECT_EQ(seen.tokens[id][s], Expected(r, s))
@@ -124,11 +37,13 @@ TEST(Scheduler, GivesEveryRequestItsTokensWhenThePoolIsTooSmallForAll) {
 }
 
 TEST(Scheduler, EndsEveryRequestOnceUnderRandomCancels) {
-  for (uint32_t seed = 1; seed <= 60; ++seed) {
+  for (uint32_t seed = 1; seed <= 120; ++seed) {
     std::mt19937 rng(seed);
     ManualClock clock;
     FakeDevice device(20);
-    Scheduler scheduler(Options(20));
+    const int depth = 1 + static_cast<int>(seed % 2);
+    Scheduler scheduler(Options(20, depth));
+    Pipeline pipeline(scheduler, device, depth);
     Seen seen;
     uint64_t next = 1;
     for (int step = 0; step < 400; ++step) {
@@ -136,25 +51,47 @@ TEST(Scheduler, EndsEveryRequestOnceUnderRandomCancels) {
         (void)scheduler.Admit(MakeRequest(next, 1 + rng() % 100, 1 + rng() % 20, rng, 1 + rng() % 2), Route::kLocal,
                               clock.Now()),
             ++next;
-      auto planned = scheduler.Plan(clock.Now());
-      for (int i = 0; i < 2; ++i)
+      for (int i = 0; i < 2; ++i)  // with plans in flight at depth 2
         if (rng() % 6 == 0)
           scheduler.Cancel({1 + rng() % next}, rng() % 2 ? std::optional<uint32_t>(rng() % 2) : std::nullopt,
                            CancelReason::kStopString, clock.Now());
-      if (planned && rng() % 20 == 0)
-        scheduler.Fail(planned->plan.id, absl::InternalError("planted"), clock.Now());
-      else if (planned)
-        scheduler.Complete(device.Run(planned->plan), clock.Now());
+      pipeline.Step(clock.Now(), rng() % 20 == 0);
       seen.Take(scheduler.TakeOutput());
       Kv(scheduler);
     }
-    for (int step = 0; step < 2000 && !scheduler.idle(); ++step)
-      if (auto planned = scheduler.Plan(clock.Now())) scheduler.Complete(device.Run(planned->plan), clock.Now());
+    for (int step = 0; step < 2000 && !scheduler.idle(); ++step) pipeline.Step(clock.Now());
     seen.Take(scheduler.TakeOutput());
     EXPECT_TRUE(scheduler.idle()) << "seed " << seed;
     EXPECT_EQ(seen.ended.size(), next - 1) << "seed " << seed;
     EXPECT_EQ(Kv(scheduler).active, 0);
   }
+}
+
+TEST(Scheduler, RunsAheadOfTheTokenThatIsBeingDrawn) {
+  std::mt19937 rng(7);
+  ManualClock clock;
+  FakeDevice device(16);
+  SchedulerOptions options = Options(16, 2);
+  const auto r = MakeRequest(1, 20, 6, rng);
+  options.end_tokens = {Expected(r, 0)[3]};
+  Scheduler scheduler(options);
+  ASSERT_TRUE(scheduler.Admit(r, Route::kLocal, clock.Now()).ok());
+  Pipeline pipeline(scheduler, device, 2);
+  Seen seen;
+  while (pipeline.Step(clock.Now())) seen.Take(scheduler.TakeOutput());
+  const std::vector<TokenId> all = Expected(r, 0);
+  EXPECT_EQ(seen.tokens[r.id][0], std::vector<TokenId>(all.begin(), all.begin() + 4)) << "the end token is the last";
+  EXPECT_EQ(pipeline.pending(), 4) << "every decode step ran ahead, the last for nothing";
+  EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(Kv(scheduler).active, 0);
+
+  auto limited = MakeRequest(2, 20, 3, rng);
+  limited.sampling.ignore_eos = true;
+  ASSERT_TRUE(scheduler.Admit(limited, Route::kLocal, clock.Now()).ok());
+  Pipeline second(scheduler, device, 2);
+  while (second.Step(clock.Now())) seen.Take(scheduler.TakeOutput());
+  EXPECT_EQ(seen.tokens[limited.id][0].size(), 3u);
+  EXPECT_EQ(second.pending(), 2) << "no step beyond max_tokens";
 }
 
 TEST(Scheduler, ReusesACachedPrefixAndComputesOnlyTheRest) {
@@ -254,18 +191,20 @@ TEST(Scheduler, ShowsALeakedBlock) {
 }
 
 TEST(Scheduler, RefusesWhatCannotFit) {
-  std::mt19937 rng(1);
-  ManualClock clock;
-  Scheduler scheduler(Options(4));
-  EXPECT_EQ(scheduler.Admit(MakeRequest(1, 64, 1, rng), Route::kLocal, clock.Now()).code(),
-            StatusCode::kInvalidArgument);
-  EXPECT_TRUE(scheduler.Admit(MakeRequest(2, 63, 5, rng), Route::kLocal, clock.Now()).ok());
-  FakeDevice device(4);
-  Seen seen;
-  while (!scheduler.idle())
-    if (auto planned = scheduler.Plan(clock.Now())) scheduler.Complete(device.Run(planned->plan), clock.Now());
-  seen.Take(scheduler.TakeOutput());
-  EXPECT_EQ(seen.tokens[{2}][0].size(), 1u);  // the context ends there: length
+  for (const int depth : {1, 2}) {
+    std::mt19937 rng(1);
+    ManualClock clock;
+    Scheduler scheduler(Options(4, depth));
+    EXPECT_EQ(scheduler.Admit(MakeRequest(1, 64, 1, rng), Route::kLocal, clock.Now()).code(),
+              StatusCode::kInvalidArgument);
+    EXPECT_TRUE(scheduler.Admit(MakeRequest(2, 63, 5, rng), Route::kLocal, clock.Now()).ok());
+    FakeDevice device(4);
+    Pipeline pipeline(scheduler, device, depth);
+    Seen seen;
+    while (pipeline.Step(clock.Now())) seen.Take(scheduler.TakeOutput());
+    EXPECT_EQ(seen.tokens[{2}][0].size(), 1u);  // the context ends there: length
+    EXPECT_EQ(pipeline.pending(), 0) << "no row beyond the context";
+  }
 }
 
 }  // namespace

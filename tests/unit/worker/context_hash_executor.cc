@@ -84,9 +84,12 @@ Status ContextHashExecutor::Check(const StepPlan& plan) const {
       return bad(base::StrCat("a table of ", item.blocks.size(), " blocks for ", end, " positions"));
     if (!std::all_of(item.blocks.begin(), item.blocks.end(), in_pool)) return bad("a block outside the pool");
     for (const SequenceId& s : item.samples) {
-      const bool starts = std::any_of(plan.starts.begin(), plan.starts.end(),
-                                      [&](const SequenceStart& start) { return start.sequence == s; });
-      if (!starts && !open_.contains(s)) return bad("a sample of a sequence that was not opened");
+      const auto starts = [&](const StepPlan& p) {
+        return std::any_of(p.starts.begin(), p.starts.end(),
+                           [&](const SequenceStart& start) { return start.sequence == s; });
+      };
+      if (!starts(plan) && !open_.contains(s) && !std::any_of(submitted_.begin(), submitted_.end(), starts))
+        return bad("a sample of a sequence that was not opened");
     }
   }
   return OkStatus();
@@ -107,6 +110,7 @@ SampledToken ContextHashExecutor::Sample(const StepItem& item, const SequenceId&
   Open& open = open_.at(sequence);
   SampledToken out;
   out.token = TokenFor(attention, open.sampling, sequence.index, open.outputs++, options_);
+  open.drawn = out.token;
   if (open.sampling.logprobs < 0) return out;
   out.logprob = -static_cast<float>(Mix(attention ^ 1) % 1000) / 100;
   for (int i = 0; i < open.sampling.logprobs; ++i) out.top.push_back({i, -static_cast<float>(i)});
@@ -115,11 +119,13 @@ SampledToken ContextHashExecutor::Sample(const StepItem& item, const SequenceId&
 
 StatusOr<StepResult> ContextHashExecutor::Collect() {
   if (submitted_.empty()) return absl::InvalidArgumentError("Collect without a submitted plan");
-  const StepPlan plan = std::move(submitted_.front());
+  StepPlan plan = std::move(submitted_.front());
   submitted_.pop_front();
-  if (!fail_next_.ok()) return std::exchange(fail_next_, OkStatus());
   for (const SequenceId& s : plan.ends) open_.erase(s);
   for (const SequenceStart& s : plan.starts) open_[s.sequence] = {s.sampling, static_cast<int>(s.emitted.size())};
+  if (!fail_next_.ok()) return std::exchange(fail_next_, OkStatus());
+  for (StepItem& item : plan.items)
+    if (item.tokens[0] == kPendingToken) item.tokens[0] = open_.at(item.samples[0]).drawn;
   for (const BlockCopy& c : plan.copies)
     for (int l = 0; l < options_.layers; ++l)
       for (int slot = 0; slot < kBlockTokens; ++slot) Value(c.destination, l, slot) = Value(c.source, l, slot);

@@ -62,6 +62,7 @@ class ContextHashExecutor final : public Executor {
   struct Open {
     SamplingParams sampling;
     int outputs = 0;
+    TokenId drawn = 0;  // last
   };
   std::map<SequenceId, Open> open_;
   Status fail_next_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pair_simulation.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 
 #include "platform/base/str_cat.h"
@@ -42,11 +44,14 @@ SimulatedWorker::SimulatedWorker(const std::string& id, WorkerRole role, Incarna
 
 bool SimulatedWorker::Step() {
   Tick();  // as the control thread does every turn
-  auto plan = core_->NextPlan(clock_.Now());
-  if (!plan) return false;
-  const uint64_t id = plan->id;
-  const Status submitted = executor_.Submit(std::move(*plan));
-  core_->OnStepDone(id, submitted.ok() ? executor_.Collect() : StatusOr<StepResult>(submitted), clock_.Now());
+  while (auto plan = core_->NextPlan(clock_.Now())) {
+    in_flight_.push_back(plan->id);
+    EXPECT_TRUE(executor_.Submit(std::move(*plan)).ok());
+  }
+  if (in_flight_.empty()) return false;
+  const uint64_t id = in_flight_.front();
+  in_flight_.pop_front();
+  core_->OnStepDone(id, executor_.Collect(), clock_.Now());
   return true;
 }
 
@@ -74,6 +79,7 @@ WorkerReport SimulatedWorker::Report() {
 SimulatedPair::SimulatedPair(uint64_t seed, kv_transfer::HandoffOptions handoff, int kv_blocks) : random(seed) {
   executor.kv_blocks = kv_blocks;
   executor.context_length = kv_blocks * kBlockTokens;
+  executor.depth = 1 + static_cast<int>(seed % 2);
   prefill = std::make_unique<SimulatedWorker>("prefill-0", WorkerRole::kPrefill, 11, executor, handoff, hub, clock);
   decode = std::make_unique<SimulatedWorker>("decode-0", WorkerRole::kDecode, 12, executor, handoff, hub, clock);
 }
@@ -139,7 +145,10 @@ void SimulatedPair::Collect() {
 
 void SimulatedPair::Take(SimulatedWorker& worker, bool is_prefill) {
   worker.Drain();
-  for (const TokenDelta& d : worker.deltas) TakeDelta(d);
+  for (const TokenDelta& d : worker.deltas) {
+    EXPECT_TRUE(!is_prefill || d.position == 0) << "the prefill worker goes on where the decode worker must";
+    TakeDelta(d);
+  }
   for (const RequestEnded& e : worker.ended) TakeEnd(e, is_prefill);
   worker.deltas.clear();
   worker.ended.clear();

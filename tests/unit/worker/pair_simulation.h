@@ -2,6 +2,7 @@
 // A prefill and a decode worker in one thread under a virtual clock: what happens next, a seed decides.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <random>
@@ -26,7 +27,7 @@ class SimulatedWorker {
   void Cancel(RequestId id, std::optional<uint32_t> sequence) {
     core_->OnRouter(tokenworks::Cancel{id, 1, sequence, CancelReason::kAborted}, clock_.Now());
   }
-  // Plans and runs one step, if there is one.
+  // Plans as many steps as the executor takes and completes the oldest, if there is one.
   bool Step();
   void Tick() { core_->Tick(clock_.Now()); }
   // Closes every connection, as the kernel does for a dead process.
@@ -45,6 +46,7 @@ class SimulatedWorker {
   ContextHashExecutor executor_;
   kv_transfer::LocalTransport transport_;
   std::vector<std::weak_ptr<PeerLink>> links_;
+  std::deque<uint64_t> in_flight_;
   std::unique_ptr<WorkerCore> core_;
 };
 
