@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CUDA executor on the device that is the host: conformance, and its logits against the CPU's F32 path.
+// The CUDA executor on the device that is the host: its logits against the CPU's F32 path, sampling, refusals. The
+// conformance suite runs on it in cuda_library_test.cc, behind the C interface.
 #include "engine/model/cuda/cuda_executor.h"
 
 #include <gmock/gmock.h>
@@ -32,10 +33,6 @@ std::unique_ptr<CudaExecutor> MakeOnHost() {
   EXPECT_TRUE(executor.ok()) << executor.status();
   return executor.ok() ? std::move(*executor) : nullptr;
 }
-
-INSTANTIATE_TEST_SUITE_P(CudaOnHost, ExecutorConformance,
-                         testing::Values(Subject{"Cuda", [] { return MakeOnHost(); }, 0.06}),
-                         [](const auto& info) { return info.param.name; });
 
 TEST(CudaExecutor, LogitsStayWithinBf16OfTheReferencePath) {
   const gguf::TemporaryFile file(gguf::TinyModel(kSeed, kHeadDim).Build());

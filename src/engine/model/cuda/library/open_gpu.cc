@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/model/cuda/library/open_device.h"
+
+namespace tokenworks::model::cuda {
+
+StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index) { return device::OpenCudaDevice(index); }
+
+}  // namespace tokenworks::model::cuda

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/model/cuda_loader/cuda_library.h"
+
+#include <dlfcn.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+
+#include "engine/model/cuda_loader/plan_view.h"
+#include "platform/base/str_cat.h"
+
+namespace tokenworks::model {
+namespace {
+
+using base::StrCat;
+
+Status StatusOf(const TwStatus& s) { return Status(static_cast<StatusCode>(s.code), s.message); }
+
+ExecutorInfo InfoOf(const TwInfo& in) {
+  ExecutorInfo out;
+  out.model_name = in.model_name;
+  out.weight_digest = in.weight_digest;
+  out.numerics_id = in.numerics_id;
+  out.device = "cuda";
+  out.vocabulary = in.vocabulary;
+  out.context_length = in.context_length;
+  out.end_tokens.assign(in.end_tokens.data, in.end_tokens.data + in.end_tokens.size);
+  for (int l = 0; l < in.layers; ++l) {
+    KvLayer layer{.heads = in.kv_heads, .dim = in.head_dim, .dtype = KvDtype::kBf16, .inner_order = in.inner_order};
+    layer.offset = out.kv_layout.block_bytes;
+    layer.bytes = uint64_t{2} * layer.planes * layer.heads * layer.dim * kBlockTokens;
+    out.kv_layout.block_bytes += layer.bytes;
+    out.kv_layout.layers.push_back(std::move(layer));
+  }
+  out.kv_blocks = in.kv_blocks;
+  out.layer_group_layers = in.layer_group_layers;
+  out.layer_groups = (in.layers + in.layer_group_layers - 1) / in.layer_group_layers;
+  out.depth = in.depth;
+  return out;
+}
+
+class LibraryExecutor final : public Executor {
+ public:
+  LibraryExecutor(const TwCudaApi& api, TwExecutor* executor) : api_(api), executor_(executor) {
+    TwInfo info;
+    api_.info(executor_, &info);
+    info_ = InfoOf(info);
+  }
+  ~LibraryExecutor() override { api_.destroy(executor_); }
+
+  const ExecutorInfo& info() const override { return info_; }
+
+  void SetLayerGroupListener(LayerGroupListener listener) override {
+    listener_ = std::move(listener);
+    const auto call = [](void* self, uint64_t plan, int32_t group) {
+      static_cast<LibraryExecutor*>(self)->listener_(plan, group);
+    };
+    api_.set_layer_group_listener(executor_, call, this);
+  }
+
+  Status Submit(StepPlan plan) override {
+    TwStatus status;
+    return api_.submit(executor_, PlanView(plan).get(), &status) == 0 ? OkStatus() : StatusOf(status);
+  }
+
+  StatusOr<StepResult> Collect() override {
+    TwStatus status;
+    TwResult in;
+    if (api_.collect(executor_, &in, &status) != 0) return StatusOf(status);
+    StepResult out{in.plan, {}, std::chrono::nanoseconds(in.duration_ns)};
+    for (int32_t i = 0; i < in.samples_size; ++i) {
+      const TwSample& s = in.samples[i];
+      SampledToken token{s.token.token, s.token.value, {}};
+      for (int32_t k = 0; k < s.top_size; ++k) token.top.push_back({s.top[k].token, s.top[k].value});
+      out.samples.push_back({{{s.sequence.request}, s.sequence.index}, {std::move(token)}});
+    }
+    return out;
+  }
+
+  void CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const override {
+    api_.copy_block_out(executor_, block, first_layer, layers, out.data(), out.size());
+  }
+  void CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) override {
+    api_.copy_block_in(executor_, block, first_layer, layers, in.data(), in.size());
+  }
+
+ private:
+  const TwCudaApi& api_;
+  TwExecutor* const executor_;
+  ExecutorInfo info_;
+  LayerGroupListener listener_;
+};
+
+}  // namespace
+
+StatusOr<CudaLibrary> CudaLibrary::Open() {
+  if (const char* path = std::getenv("TOKENWORKS_CUDA_LIBRARY")) return Open(path);
+  std::error_code error;
+  const auto binary = std::filesystem::read_symlink("/proc/self/exe", error);
+  return Open((binary.parent_path() / "libtokenworks_cuda.so").string());
+}
+
+StatusOr<CudaLibrary> CudaLibrary::Open(const std::string& path) {
+  if (!std::filesystem::exists(path))
+    return absl::NotFoundError(StrCat("this build has no GPU library (", path,
+                                      " is not there): build it with ./tokenworks cuda, or use engine.device: cpu"));
+  void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr)
+    return absl::NotFoundError(StrCat("opening the GPU library: ", dlerror(), "; use engine.device: cpu"));
+  using Entry = const TwCudaApi* (*)();
+  const auto entry = reinterpret_cast<Entry>(dlsym(handle, TOKENWORKS_CUDA_ENTRY));
+  const TwCudaApi* api = entry == nullptr ? nullptr : entry();
+  if (api == nullptr || api->abi != TOKENWORKS_CUDA_ABI)
+    return absl::FailedPreconditionError(StrCat("the GPU library ", path, " is of version ",
+                                                api == nullptr ? 0 : api->abi, ", this binary needs ",
+                                                TOKENWORKS_CUDA_ABI, ": build both from the same source"));
+  return CudaLibrary(api);
+}
+
+StatusOr<CudaDevice> CudaLibrary::Describe(int device) const {
+  TwStatus status;
+  TwDevice d;
+  if (api_->describe(device, &d, &status) != 0) return StatusOf(status);
+  return CudaDevice{d.name, d.compute_capability, d.multiprocessors, d.memory_bytes, d.free_bytes};
+}
+
+StatusOr<std::unique_ptr<Executor>> CudaLibrary::CreateExecutor(const CudaOptions& o) const {
+  const TwOptions options{.model_path = o.model_path.c_str(),
+                          .model_name = o.model_name.c_str(),
+                          .device = o.device,
+                          .context_length = o.context_length,
+                          .layer_group_layers = o.layer_group_layers,
+                          .rows_max = o.rows_max,
+                          .samples_max = o.samples_max,
+                          .kv_bytes = o.kv_bytes};
+  TwStatus status;
+  TwExecutor* const executor = api_->create(&options, &status);
+  if (executor == nullptr) return StatusOf(status);
+  return std::make_unique<LibraryExecutor>(*api_, executor);
+}
+
+}  // namespace tokenworks::model

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// libtokenworks_cuda.so as the core sees it: opened when it is asked for, an Executor behind a C interface.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "tokenworks/cuda_abi.h"
+#include "tokenworks/executor.h"
+
+namespace tokenworks::model {
+
+struct CudaOptions {
+  std::string model_path;
+  std::string model_name;  // what it answers to; empty = the file's general.name
+  int device = 0;
+  uint64_t kv_bytes = 0;   // 0 = nine tenths of what weights and workspace leave
+  int context_length = 0;  // 0 = the model's
+  int layer_group_layers = 4;
+  int rows_max = 1024, samples_max = 256;  // of one step
+};
+
+struct CudaDevice {
+  std::string name;
+  int compute_capability = 0, multiprocessors = 0;
+  uint64_t memory_bytes = 0, free_bytes = 0;
+};
+
+// Stays open as long as the process: GPU code does not survive being unloaded.
+class CudaLibrary {
+ public:
+  // Opens TOKENWORKS_CUDA_LIBRARY, or the library beside the running binary. NotFound: there is none, or one of its own
+  // libraries is missing; FailedPrecondition: it is of another version.
+  static StatusOr<CudaLibrary> Open();
+  static StatusOr<CudaLibrary> Open(const std::string& path);
+
+  // NotFound without a driver or device, FailedPrecondition for a GPU that there are no kernels for.
+  StatusOr<CudaDevice> Describe(int device) const;
+  // The model on the device; errors as in CudaExecutor::Create.
+  StatusOr<std::unique_ptr<Executor>> CreateExecutor(const CudaOptions& options) const;
+
+ private:
+  explicit CudaLibrary(const TwCudaApi* api) : api_(api) {}
+  const TwCudaApi* api_;
+};
+
+}  // namespace tokenworks::model
