@@ -3,6 +3,7 @@
 
 #include "apps/text_setup.h"
 #include "engine/model/cpu/cpu_executor.h"
+#include "engine/model/cuda_loader/cuda_library.h"
 #include "engine/model/model_config.h"
 #include "kernels/kernel_set.h"
 #include "launch/preflight/machine.h"
@@ -27,6 +28,14 @@ Status ReadModel(const std::string& path, launch::ModelFacts* facts) {
   return OkStatus();
 }
 
+Status ProbeGpu(launch::GpuFacts* facts) {
+  TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
+  TW_ASSIGN_OR_RETURN(const model::CudaDevice gpu, library.Describe(0));
+  facts->name = gpu.name;
+  facts->free_bytes = gpu.free_bytes;
+  return OkStatus();
+}
+
 }  // namespace
 
 std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
@@ -43,6 +52,9 @@ std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, cons
   facts.model.status = model_path.ok() ? ReadModel(*model_path, &facts.model) : model_path.status();
   facts.ports = {launch::ProbePort("http", config.http_host, config.http_port),
                  launch::ProbePort("grpc", config.grpc_host, config.grpc_port)};
+  for (const launch::PoolConfig* pool : {&config.prefill, &config.decode, &config.mixed})
+    facts.gpu.wanted |= pool->replicas > 0 && pool->device == "cuda";
+  if (facts.gpu.wanted) facts.gpu.status = ProbeGpu(&facts.gpu);
   return launch::Examine(config, facts);
 }
 

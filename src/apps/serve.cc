@@ -60,7 +60,8 @@ int RunServe(int argc, char** argv) {
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   launch::ClusterConfig base;
   base.prefill.replicas = base.decode.replicas = 0;
-  base.mixed = {1, threads, 0};
+  base.mixed.replicas = 1;
+  base.mixed.threads = threads;
   base.disaggregate = "never";
   base.model = model;
   auto config = options.Load(base);

@@ -17,6 +17,7 @@
 #include "apps/live_status.h"
 #include "apps/local_http.h"
 #include "apps/preflight.h"
+#include "engine/model/cuda_loader/cuda_library.h"
 #include "launch/run_folder.h"
 #include "launch/schema.h"
 #include "launch/supervisor.h"
@@ -170,6 +171,19 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
   }
 }
 
+// One prefill and one decode worker on the CPU; where there is a GPU, one mixed worker on it.
+launch::ClusterConfig DefaultCluster() {
+  const auto library = model::CudaLibrary::Open();
+  if (!library.ok()) return {};
+  const auto gpu = library->Describe(0);
+  if (!gpu.ok()) return {};
+  std::fprintf(stderr,
+               "GPU %s: one mixed worker on it, as configs/clusters/local-gpu.yaml says; "
+               "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
+               gpu->name.c_str());
+  return launch::LocalGpuConfig();
+}
+
 }  // namespace
 
 int RunUp(int argc, char** argv) {
@@ -182,7 +196,7 @@ int RunUp(int argc, char** argv) {
   app.add_flag("--detach", detach, "return when the cluster is ready");
   app.add_flag("--print-reference", print_reference, "print a commented file with every key and stop");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
-  auto config = options.Load({});
+  auto config = options.Load(options.file.empty() ? DefaultCluster() : launch::ClusterConfig());
   if (!config.ok()) return Fail(config.status());
   if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
   if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;

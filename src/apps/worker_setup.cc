@@ -5,9 +5,17 @@
 #include <thread>
 
 #include "engine/model/cpu/cpu_executor.h"
+#include "engine/model/cuda_loader/cuda_library.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::apps {
+
+namespace {
+
+// Rows of the largest step.
+int StepRows(const launch::ClusterConfig& config) { return std::max(512, config.chunk_tokens); }
+
+}  // namespace
 
 const launch::PoolConfig& PoolOf(const launch::ClusterConfig& config, WorkerRole role) {
   return role == WorkerRole::kPrefill ? config.prefill : role == WorkerRole::kDecode ? config.decode : config.mixed;
@@ -19,7 +27,23 @@ StatusOr<WorkerRole> ParseRole(const std::string& name) {
   return absl::InvalidArgumentError(base::StrCat("'", name, "' is no role: prefill, decode, mixed or parked"));
 }
 
+namespace {
+
+StatusOr<std::unique_ptr<Executor>> MakeCudaExecutor(const launch::ClusterConfig& config,
+                                                     const launch::PoolConfig& pool) {
+  TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
+  return library.CreateExecutor({.model_path = config.model,
+                                 .model_name = config.model_name,
+                                 .kv_bytes = pool.kv_memory,
+                                 .context_length = config.context_length,
+                                 .rows_max = StepRows(config),
+                                 .samples_max = worker::WorkerOptions().running_max});
+}
+
+}  // namespace
+
 StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool) {
+  if (pool.device == "cuda") return MakeCudaExecutor(config, pool);
   const int workers = config.prefill.replicas + config.decode.replicas + config.mixed.replicas;
   const int cpus = std::max(1u, std::thread::hardware_concurrency());
   model::cpu::CpuExecutorOptions options;
@@ -44,7 +68,7 @@ worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, con
   options.handoff.staging_bytes = config.ring_bytes;
   options.handoff.fault.flips = config.test_flip_bits;
   options.chunk_tokens_max = config.chunk_tokens;
-  options.step_rows_max = std::max(512, config.chunk_tokens);
+  options.step_rows_max = StepRows(config);
   options.step_target = std::chrono::microseconds(static_cast<int64_t>(config.step_target_ms * 1000));
   options.prefix_cache = config.prefix_cache;
   if (!config.step_log.empty()) options.step_log_path = config.step_log + "-" + id + ".jsonl";

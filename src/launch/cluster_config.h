@@ -13,7 +13,9 @@ namespace tokenworks::launch {
 struct PoolConfig {
   int replicas = 0;
   int threads = 0;         // of each worker; 0 = CPUs / workers, at least 1
-  uint64_t kv_memory = 0;  // bytes of each worker; 0 = 1 GiB or an eighth of the machine, the smaller
+  uint64_t kv_memory = 0;  // bytes of each worker; 0 = 1 GiB or an eighth of the machine, the smaller; on a GPU nine
+                           // tenths of what the model leaves
+  std::string device = "cpu";
 };
 
 struct ClusterConfig {
@@ -39,6 +41,9 @@ struct ClusterConfig {
   std::string step_log;
   bool insecure = false;
 };
+
+// What a cluster is without a file where there is a GPU: one mixed worker on it (configs/clusters/local-gpu.yaml).
+ClusterConfig LocalGpuConfig();
 
 // Sets one key ("pools.prefill.threads") from text. NotFound with a suggestion, InvalidArgument with the accepted
 // values.

@@ -84,9 +84,15 @@ void AddPool(std::vector<Key>& keys, const std::string& name, PoolConfig Cluster
   integer("replicas", &PoolConfig::replicas, 64, StrCat("Workers that start in the role ", name, "."));
   integer("threads", &PoolConfig::threads, 256, "Engine threads of each worker; 0 = CPUs / workers.");
   keys.push_back({"pools." + name + ".kv_memory", "bytes, such as 512MiB or 1GiB; 0 = automatic",
-                  "KV memory of each worker; 0 = 1 GiB or an eighth of the machine, the smaller.",
+                  "KV memory of each worker; 0 = 1 GiB or an eighth of the machine, the smaller; on a GPU nine tenths "
+                  "of the rest.",
                   [=](ClusterConfig& c, const std::string& s) { return ParseBytes(s, &((c.*pool).kv_memory)); },
                   [=](const ClusterConfig& c) { return StrCat((c.*pool).kv_memory); }});
+  keys.push_back({"pools." + name + ".device", "cpu or cuda", "What the workers compute on; cuda = one GPU each.",
+                  [=](ClusterConfig& c, const std::string& s) {
+                    return (s == "cpu" || s == "cuda") && ((c.*pool).device = s, true);
+                  },
+                  [=](const ClusterConfig& c) { return (c.*pool).device; }, true});
 }
 
 std::vector<Key> MakeSchema() {

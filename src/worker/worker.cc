@@ -57,7 +57,8 @@ class Worker::Impl {
         core_(options, *executor_, transport_.get(),
               [this](const std::shared_ptr<PeerLink>& link) { StartLink(link); }),
         hello_(core_.Hello()),
-        role_(options.role) {
+        role_(options.role),
+        on_lost_(options.on_lost) {
     executor_->SetLayerGroupListener([this](uint64_t plan, int group) { PostEvent(LayerGroupDone{plan, group}); });
     control_ = std::thread([this] { Control(); });
     engine_ = std::thread([this] { Engine(); });
@@ -110,6 +111,7 @@ class Worker::Impl {
 
   void Handle(Event& event, TimePoint now) {
     if (auto* done = std::get_if<StepDone>(&event)) {
+      if (done->result.status().code() == StatusCode::kDataLoss && lost_.ok()) lost_ = done->result.status();
       core_.OnStepDone(done->plan, done->result, now);
     } else if (const auto* group = std::get_if<LayerGroupDone>(&event)) {
       core_.OnLayerGroup(group->plan, group->group, now);
@@ -140,7 +142,9 @@ class Worker::Impl {
       core_.Tick(now);
       const auto results = std::count_if(events.begin(), events.end(),
                                          [](const Event& e) { return std::holds_alternative<StepDone>(e); });
-      while (auto plan = core_.NextPlan(now)) {
+      while (lost_.ok()) {
+        auto plan = core_.NextPlan(now);
+        if (!plan) break;
         std::lock_guard lock(mutex_);
         plans_.push_back(std::move(*plan));
         changed_.notify_all();
@@ -151,6 +155,7 @@ class Worker::Impl {
         changed_.notify_all();
       }
       if (auto message = core_.TakeOutput(now)) emit_(std::move(*message));
+      if (!lost_.ok() && on_lost_ && core_.steps_in_flight() == 0) std::exchange(on_lost_, nullptr)(lost_);
     }
   }
 
@@ -208,6 +213,8 @@ class Worker::Impl {
   WorkerCore core_;
   const WorkerHello hello_;
   std::atomic<WorkerRole> role_;
+  std::function<void(const Status&)> on_lost_;
+  Status lost_;
   std::thread control_, engine_;
 };
 

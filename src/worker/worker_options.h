@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "kv_transfer/options.h"
@@ -23,6 +24,10 @@ struct WorkerOptions {
   Duration step_target = std::chrono::milliseconds(50);
   bool prefix_cache = true;
   std::string step_log_path;  // JSON lines, one per step; empty: none
+  // The executor has said DataLoss: its device computes nothing any more. Called once, on the control thread, when no
+  // step is in flight and the failed requests have been told to `emit`; nothing is planned any more. The process is to
+  // end, its supervisor starts another.
+  std::function<void(const Status&)> on_lost;
 };
 
 }  // namespace tokenworks::worker

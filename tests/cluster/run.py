@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-TESTS = [["disaggregated.py"], ["batches_continuously.py"], ["killed_worker.py"], ["bad_input.py"], ["cli_errors.py"], ["same_tokens.py", "--count", "16"],
+TESTS = [["disaggregated.py"], ["batches_continuously.py"], ["killed_worker.py"], ["bad_input.py"], ["cli_errors.py"], ["cuda_on_host.py"], ["same_tokens.py", "--count", "16"],
          ["load.py", "--streams", "64", "--rounds", "2"]]
 
 if __name__ == "__main__":

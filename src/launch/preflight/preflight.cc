@@ -38,9 +38,13 @@ Finding Model(const ClusterConfig& config, const ModelFacts& m) {
 
 Finding Memory(const ClusterConfig& config, const Facts& facts) {
   uint64_t kv = 0;
-  for (const PoolConfig* pool : {&config.prefill, &config.decode, &config.mixed})
+  uint64_t on_cpu = 0;
+  for (const PoolConfig* pool : {&config.prefill, &config.decode, &config.mixed}) {
+    if (pool->device != "cpu") continue;
+    on_cpu += static_cast<uint64_t>(pool->replicas);
     kv += static_cast<uint64_t>(pool->replicas) * KvBytes(*pool, facts);
-  const uint64_t workers = static_cast<uint64_t>(Workers(config)), weights = workers * facts.model.weight_bytes,
+  }
+  const uint64_t workers = static_cast<uint64_t>(Workers(config)), weights = on_cpu * facts.model.weight_bytes,
                  processes = (workers + 1) * kProcessBytes;
   const uint64_t needed = weights + kv + processes;
   const std::string sum = StrCat("weights ", Mebibytes(weights), " + KV ", Mebibytes(kv), " + processes ",
@@ -58,7 +62,8 @@ Finding Context(const ClusterConfig& config, const Facts& facts) {
   std::string of;
   for (const auto& [name, pool] : {std::pair("prefill", &config.prefill), std::pair("decode", &config.decode),
                                    std::pair("mixed", &config.mixed)}) {
-    if (pool->replicas == 0 || facts.model.kv_block_bytes == 0) continue;
+    const bool automatic_on_gpu = pool->device != "cpu" && pool->kv_memory == 0;
+    if (pool->replicas == 0 || facts.model.kv_block_bytes == 0 || automatic_on_gpu) continue;
     const uint64_t blocks = KvBytes(*pool, facts) / facts.model.kv_block_bytes;
     if (blocks < smallest) smallest = blocks, of = name;
   }
@@ -86,6 +91,11 @@ Finding Port(const PortFacts& p) {
                  http ? "--port" : "--set grpc.port=…", ", 0 = any free one")};
 }
 
+Finding Gpu(const GpuFacts& gpu) {
+  if (!gpu.status.ok()) return {Severity::kError, "gpu", std::string(gpu.status.message())};
+  return {Severity::kOk, "gpu", StrCat(gpu.name, ", ", Mebibytes(gpu.free_bytes), " free")};
+}
+
 Finding Plain(const std::string& subject, const std::string& problem, const std::string& fine) {
   return problem.empty() ? Finding{Severity::kOk, subject, fine} : Finding{Severity::kError, subject, problem};
 }
@@ -106,6 +116,7 @@ std::vector<Finding> Examine(const ClusterConfig& config, const Facts& facts) {
   out.push_back(Plain("kernels", facts.machine.kernels_problem, facts.machine.kernels));
   out.push_back(Plain("shared memory", facts.machine.shared_memory_problem, "memfd works"));
   out.push_back(Plain("run folder", facts.machine.run_folder_problem, "can be written"));
+  if (facts.gpu.wanted) out.push_back(Gpu(facts.gpu));
   if (!config.step_log.empty()) out.push_back(Plain("step log", facts.machine.step_log_problem, "can be written"));
   out.push_back(OpenFiles(config, facts.machine));
   return out;

@@ -27,6 +27,14 @@ struct ModelFacts {
   int context_length = 0;
 };
 
+// The GPU of a pool whose device is cuda.
+struct GpuFacts {
+  bool wanted = false;
+  Status status;  // why there is none
+  std::string name;
+  uint64_t free_bytes = 0;
+};
+
 struct MachineFacts {
   uint64_t total_bytes = 0, available_bytes = 0;  // memory; of the control group where that is less
   uint64_t kv_default_bytes = 0;                  // of a worker whose kv_memory is 0
@@ -39,6 +47,7 @@ struct Facts {
   std::vector<PortFacts> ports;
   ModelFacts model;
   MachineFacts machine;
+  GpuFacts gpu;
 };
 
 enum class Severity : uint8_t { kOk, kWarning, kError };

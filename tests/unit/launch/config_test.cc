@@ -21,6 +21,12 @@ struct Mistake {
   const char* says;
 };
 
+TEST(Config, TheGpuDefaultIsTheCommittedFile) {
+  ClusterConfig config;
+  ASSERT_TRUE(LoadYaml("configs/clusters/local-gpu.yaml", config).ok());
+  EXPECT_EQ(PrintConfig(config), PrintConfig(LocalGpuConfig()));
+}
+
 TEST(Yaml, MistakesNameFileLineAndRemedy) {
   const Mistake mistakes[] = {
       {"http:\n  prot: 1\n", ":2:", "did you mean http.port?"},
@@ -138,7 +144,7 @@ TEST(Config, EveryKeyPrintsAndReadsBack) {
     bool set = false;
     for (const std::string& candidate :
          {std::to_string(1'048'576 + n), std::to_string(20 + n), std::string(before == "true" ? "false" : "true"),
-          std::string("random"), std::string("never"), std::string("shm"), std::string("1")})
+          std::string("random"), std::string("never"), std::string("shm"), std::string("cuda"), std::string("1")})
       if (!set && candidate != before) set = k.set(changed, candidate) && k.get(changed) != before;
     EXPECT_TRUE(set) << k.path;
     EXPECT_FALSE(k.about.empty() || k.accepts.empty()) << k.path;

@@ -42,6 +42,24 @@ TEST(Preflight, NothingToSayAboutASoundMachine) {
   EXPECT_TRUE(Errors(Examine({}, SoundFacts())).ok());
 }
 
+TEST(Preflight, AGpuIsExaminedWhereAPoolWantsOne) {
+  ClusterConfig c;
+  c.mixed = {.replicas = 1, .device = "cuda"};
+  c.prefill.replicas = c.decode.replicas = 0;
+  Facts f = SoundFacts();
+  f.machine.available_bytes = 250u << 20;  // neither weights nor KV of the worker are the host's
+  EXPECT_EQ(Find(Examine(c, f), "gpu").sentence, "absent");
+  EXPECT_EQ(Find(Examine(c, f), "memory").severity, Severity::kOk) << Find(Examine(c, f), "memory").sentence;
+  f.gpu = {true, OkStatus(), "H200", uint64_t{140} << 30};
+  EXPECT_EQ(Find(Examine(c, f), "gpu").sentence, "H200, 143360 MiB free");
+  f.gpu.status = absl::NotFoundError("no CUDA device 0");
+  EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kError);
+  EXPECT_THAT(Find(Examine(c, f), "gpu").sentence, HasSubstr("no CUDA device 0"));
+  c.prefill = {.replicas = 1, .device = "cuda"};
+  c.decode = {.replicas = 1};
+  EXPECT_THAT(Validate(c).message(), HasSubstr("KV is not converted between devices yet"));
+}
+
 TEST(Preflight, MemoryIsASumOverWorkers) {
   Facts f = SoundFacts();
   ClusterConfig c;

@@ -51,7 +51,7 @@ TEST(CudaLibrary, EverySamplingFieldArrives) {
 TEST(CudaLibrary, ErrorsComeAsTheyAreSaid) {
   EXPECT_THAT(
       CudaLibrary::Open("/nowhere/libtokenworks_cuda.so").status().message(),
-      testing::AllOf(HasSubstr("/nowhere/libtokenworks_cuda.so is not there"), HasSubstr("engine.device: cpu")));
+      testing::AllOf(HasSubstr("/nowhere/libtokenworks_cuda.so is not there"), HasSubstr("pools.*.device: cpu")));
   const gguf::TemporaryFile text("not a library");
   EXPECT_EQ(CudaLibrary::Open(text.path()).status().code(), StatusCode::kNotFound);
   const CudaLibrary library = Library();

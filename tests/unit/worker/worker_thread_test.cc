@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "engine/model/scripted/scripted_executor.h"
 #include "worker/worker.h"
@@ -41,7 +43,9 @@ class Watched final : public Executor {
   }
   StatusOr<StepResult> Collect() override {
     --in_flight_;
-    return inner_->Collect();
+    StatusOr<StepResult> result = inner_->Collect();
+    if (result.ok() && result->plan >= lost_from) return absl::DataLossError("an illegal address");
+    return result;
   }
   void CopyBlockOut(BlockId b, int first, int layers, std::span<std::byte> out) const override {
     inner_->CopyBlockOut(b, first, layers, out);
@@ -50,6 +54,7 @@ class Watched final : public Executor {
     inner_->CopyBlockIn(b, first, layers, in);
   }
   int most_in_flight = 0, pending = 0;  // read when the worker has stopped
+  uint64_t lost_from = UINT64_MAX;      // results of plans from this one on are DataLoss
 
  private:
   std::unique_ptr<ScriptedExecutor> inner_;
@@ -70,6 +75,10 @@ class Heard {
   void WaitFor(size_t count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return ended_.size() >= count; });
+  }
+  size_t Ended() {
+    std::lock_guard lock(mutex_);
+    return ended_.size();
   }
   std::map<RequestId, std::vector<TokenId>> tokens_;
   std::map<RequestId, Status> ended_;
@@ -125,6 +134,32 @@ TEST(WorkerThreads, APlanThatIsRefusedFailsItsRequestsAfterTheResultsBeforeIt) {
   (*worker)->Stop();
   EXPECT_TRUE(heard.ended_[{2}].ok()) << heard.ended_[{2}];
   EXPECT_EQ(heard.tokens_[{2}].size(), 5u);
+}
+
+TEST(WorkerThreads, ALostDeviceIsSaidOnceAfterItsRequestsHaveFailed) {
+  Heard heard;
+  auto executor = std::make_unique<Watched>(2, 0);
+  executor->lost_from = 5;
+  WorkerOptions options{.id = "w"};
+  std::atomic<int> said = 0;
+  std::atomic<size_t> ended = 0;
+  options.on_lost = [&](const Status& status) {
+    EXPECT_EQ(status.message(), "an illegal address");
+    ended = heard.Ended();
+    ++said;
+  };
+  auto worker = Worker::Create(std::move(options), std::move(executor), nullptr,
+                               [&](FromWorker message) { heard.Take(std::move(message)); });
+  ASSERT_TRUE(worker.ok()) << worker.status();
+  (*worker)->Post(Assign{Request(1, 20, 30), Route::kLocal, {}});
+  heard.WaitFor(1);
+  (*worker)->Post(Cancel{{1}, 0, std::nullopt, CancelReason::kAborted});  // whatever comes after
+  (*worker)->Post(SetRole{WorkerRole::kParked});
+  while (said == 0) std::this_thread::yield();
+  (*worker)->Stop();
+  EXPECT_EQ(said, 1);
+  EXPECT_EQ(ended, 1u) << "said before the request had failed";
+  EXPECT_EQ(heard.ended_[{1}].code(), StatusCode::kDataLoss);
 }
 
 }  // namespace

@@ -51,9 +51,9 @@ Status Forward::Enqueue(const StepShape& shape, const std::byte* inputs, device:
                         const std::function<Status(int)>& after_layer) {
   const InputOffsets at(shape);
   const auto ints = [&](size_t offset) { return reinterpret_cast<const int32_t*>(inputs + offset); };
-  // Every kernel waits for its predecessor before it touches what that wrote, so prologues may overlap.
+  // Prologues overlap their predecessors at one row only: at two rows that cost 6 % on an H200.
   const Step step{shape,
-                  {stream.handle, true},
+                  {stream.handle, shape.rows == 1},
                   stream,
                   ints(at.tokens),
                   ints(at.position),

@@ -104,10 +104,10 @@ StatusOr<CudaLibrary> CudaLibrary::Open() {
 StatusOr<CudaLibrary> CudaLibrary::Open(const std::string& path) {
   if (!std::filesystem::exists(path))
     return absl::NotFoundError(StrCat("this build has no GPU library (", path,
-                                      " is not there): build it with ./tokenworks cuda, or use engine.device: cpu"));
+                                      " is not there): build it with ./tokenworks cuda, or use pools.*.device: cpu"));
   void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr)
-    return absl::NotFoundError(StrCat("opening the GPU library: ", dlerror(), "; use engine.device: cpu"));
+    return absl::NotFoundError(StrCat("opening the GPU library: ", dlerror(), "; use pools.*.device: cpu"));
   using Entry = const TwCudaApi* (*)();
   const auto entry = reinterpret_cast<Entry>(dlsym(handle, TOKENWORKS_CUDA_ENTRY));
   const TwCudaApi* api = entry == nullptr ? nullptr : entry();
