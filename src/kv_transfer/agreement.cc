@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kv_transfer/agreement.h"
 
+#include "kv_transfer/convert.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::kv_transfer {
@@ -16,10 +17,17 @@ Status CheckAgreement(const PeerHello& own, const PeerHello& theirs) {
   if (theirs.receiver != own.incarnation) return differs("incarnation", own.incarnation, theirs.receiver);
   if (theirs.weight_digest != own.weight_digest)
     return differs("weight digest", own.weight_digest, theirs.weight_digest);
-  if (theirs.numerics_id != own.numerics_id) return differs("numerics id", own.numerics_id, theirs.numerics_id);
-  if (theirs.layout != own.layout)
-    return differs("KV layout", base::StrCat(own.layout.block_bytes, " bytes a block"),
-                   base::StrCat(theirs.layout.block_bytes, " bytes a block"));
+  const size_t layers = theirs.layout.layers.size();
+  if (theirs.group_layers < 1 || static_cast<size_t>(theirs.group_layers) > layers)
+    return differs("layers of a push", base::StrCat("1 to ", layers), theirs.group_layers);
+  if (theirs.layout == own.layout) {
+    if (theirs.numerics_id != own.numerics_id) return differs("numerics id", own.numerics_id, theirs.numerics_id);
+    return OkStatus();
+  }
+  if (const Status possible = CheckConvertible(theirs.layout, own.layout); !possible.ok())
+    return absl::FailedPreconditionError(
+        base::StrCat("hand-off from ", theirs.worker, " to ", own.worker,
+                     " refused: the KV layout differs and cannot be converted: ", std::string(possible.message())));
   return OkStatus();
 }
 

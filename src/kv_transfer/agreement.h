@@ -6,9 +6,9 @@
 
 namespace tokenworks::kv_transfer {
 
-// What this worker is, as a hello of its own would say it.
-// FailedPrecondition names the first field that differs: protocol range, incarnation, weight digest, numerics id, KV
-// layout.
+// `own`: what this worker is, as a hello of its own would say it. FailedPrecondition names the first field that
+// differs: protocol range, incarnation, weight digest, numerics id. Another KV layout is accepted where it can be
+// converted; then the numerics id may differ too: the tokens are not those of one worker alone.
 Status CheckAgreement(const PeerHello& own, const PeerHello& theirs);
 
 }  // namespace tokenworks::kv_transfer

@@ -24,6 +24,7 @@ struct Encoder {
     h.set_model(m.model);
     h.set_weight_digest(m.weight_digest);
     h.set_numerics_id(m.numerics_id);
+    h.set_group_layers(m.group_layers);
     ToWire(m.layout, h.mutable_layout());
     h.mutable_protocol()->set_min(m.protocol_min);
     h.mutable_protocol()->set_max(m.protocol_max);
@@ -77,8 +78,8 @@ struct Encoder {
 };
 
 PeerHello Decode(const peer::Hello& h) {
-  return {h.worker(),      h.incarnation(),      h.receiver(),       h.model(),         h.weight_digest(),
-          h.numerics_id(), FromWire(h.layout()), h.protocol().min(), h.protocol().max()};
+  return {h.worker(),      h.incarnation(),      h.receiver(),     h.model(),          h.weight_digest(),
+          h.numerics_id(), FromWire(h.layout()), h.group_layers(), h.protocol().min(), h.protocol().max()};
 }
 
 Push Decode(const peer::Push& p) {

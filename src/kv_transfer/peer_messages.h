@@ -24,6 +24,7 @@ struct PeerHello {
   Incarnation incarnation = 0, receiver = 0;  // `receiver`: the incarnation that the sender means to reach
   std::string model, weight_digest, numerics_id;
   KvLayout layout;
+  int group_layers = 0;  // layers of each push but the last
   uint32_t protocol_min = kProtocolMin, protocol_max = kProtocolMax;
 };
 struct Reserve {

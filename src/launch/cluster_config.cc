@@ -148,11 +148,6 @@ Status Validate(const ClusterConfig& c) {
     return absl::InvalidArgumentError(
         "router.disaggregate always needs at least one prefill and one decode worker (pools.prefill.replicas, "
         "pools.decode.replicas)");
-  if (c.disaggregate == "always" && c.prefill.replicas > 0 && c.decode.replicas > 0 &&
-      c.prefill.device != c.decode.device)
-    return absl::InvalidArgumentError(StrCat("pools.prefill.device ", c.prefill.device, " and pools.decode.device ",
-                                             c.decode.device,
-                                             ": KV is not converted between devices yet; use the same for both"));
   for (const auto& [key, host] : {std::pair("http.host", c.http_host), std::pair("grpc.host", c.grpc_host)}) {
     const bool loopback = host == "localhost" || host.rfind("127.", 0) == 0 || host == "::1";
     if (loopback || c.insecure) continue;

@@ -13,13 +13,16 @@ struct LayerGroup {
   uint64_t bytes = 0;
 };
 
-// `group` is 0 .. info.layer_groups - 1.
-inline LayerGroup LayerGroupOf(const ExecutorInfo& info, int group) {
+// Groups of `group_layers`, the last of what is left; `group` is one of them.
+inline LayerGroup LayerGroupOf(const KvLayout& layout, int group_layers, int group) {
   LayerGroup g;
-  g.first_layer = group * info.layer_group_layers;
-  g.layers = std::min(info.layer_group_layers, static_cast<int>(info.kv_layout.layers.size()) - g.first_layer);
-  for (int l = g.first_layer; l < g.first_layer + g.layers; ++l) g.bytes += info.kv_layout.layers[l].bytes;
+  g.first_layer = group * group_layers;
+  g.layers = std::min(group_layers, static_cast<int>(layout.layers.size()) - g.first_layer);
+  for (int l = g.first_layer; l < g.first_layer + g.layers; ++l) g.bytes += layout.layers[l].bytes;
   return g;
+}
+inline LayerGroup LayerGroupOf(const ExecutorInfo& info, int group) {
+  return LayerGroupOf(info.kv_layout, info.layer_group_layers, group);
 }
 
 }  // namespace tokenworks::worker

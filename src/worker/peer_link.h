@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "kv_transfer/transport.h"
+#include "tokenworks/kv_layout.h"
 #include "tokenworks/status.h"
 
 namespace tokenworks::worker {
@@ -14,7 +15,9 @@ struct PeerLink {
   WorkerId worker;  // the other end
   Incarnation incarnation = 0;
   bool accepted = false;  // decode side: the handshake is done
-  Status refusal;         // prefill side: why the decode worker refused the handshake
+  KvLayout layout;        // decode side: how the peer's pushes lie, in groups of so many layers
+  int group_layers = 1;
+  Status refusal;  // prefill side: why the decode worker refused the handshake
 };
 
 }  // namespace tokenworks::worker

@@ -93,6 +93,7 @@ kv_transfer::PeerHello WorkerCore::OwnPeerHello() const {
   hello.weight_digest = info.weight_digest;
   hello.numerics_id = info.numerics_id;
   hello.layout = info.kv_layout;
+  hello.group_layers = info.layer_group_layers;
   return hello;
 }
 
@@ -124,6 +125,8 @@ void WorkerCore::OnPeerMessage(const std::shared_ptr<PeerLink>& link, const kv_t
     link->worker = hello->worker;
     link->incarnation = hello->incarnation;
     link->accepted = status.ok();
+    link->layout = hello->layout;
+    link->group_layers = hello->group_layers;
     link->connection->Send(kv_transfer::HelloReply{status});
     if (!status.ok()) link->connection->Close();
     return;

@@ -36,6 +36,19 @@ def main():
         check("a file says otherwise", {w["device"] for w in workers} == {"cpu"}, [w["device"] for w in workers])
         on_cpu = c.post("/v1/completions", PROMPT)[1]["choices"][0]["text"]
         check("greedy text as on the CPU", on_gpu == on_cpu, (on_gpu, on_cpu))
+    settings = ["model.context_length=512", "engine.chunk_tokens=64", "pools.mixed.replicas=0", "pools.prefill.replicas=1",
+                "pools.decode.replicas=1", "router.disaggregate=always"]
+    for prefill, decode in (("cuda", "cpu"), ("cpu", "cuda")):
+        pools = [f"pools.prefill.device={prefill}", f"pools.decode.device={decode}"]
+        with cluster.cluster("cuda-host-pair", settings=settings + pools, env={"TOKENWORKS_CUDA_LIBRARY": str(LIBRARY)}) as c:
+            status, answer = c.post("/v1/completions", PROMPT, timeout=120)
+            seen = c.settled_status(1)
+            check(f"{prefill} to {decode}: KV is converted, the greedy text is the same",
+                  status == 200 and answer["choices"][0]["text"] == on_cpu and answer["timings"]["path"] == "disaggregated", answer)
+            check(f"{prefill} to {decode}: the decode worker computed no prompt token",
+                  [w["prompt_tokens_computed"] for w in seen["workers"] if w["role"] == "decode"] == [0] and seen["handoff"]["completed"] == 1,
+                  seen["handoff"])
+            check(f"{prefill} to {decode}: nothing leaked", all(w["kv"]["leaked"] == 0 for w in c.quiet_status()["workers"]))
     asked = [cluster.BINARY, "check", "--set", "pools.mixed.replicas=1", "--set", "pools.mixed.device=cuda", "--set", "http.port=0"]
     for name, library, words in [("no library", "/nowhere/lib.so", ["/nowhere/lib.so is not there", "device: cpu"]),
                                  ("no library at all", __file__, ["opening the GPU library", "device: cpu"])]:

@@ -31,7 +31,7 @@ std::vector<std::string> Seeds() {
   reserve.request.deadline = now + std::chrono::seconds(5);
   const PeerMessage messages[] = {
       PeerHello{"prefill-0", 1, 2, "m", "w", "n",
-                KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kF16, 5, 6, "io"}}}, 1, 9},
+                KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kF16, 5, 6, "io"}}}, 4, 1, 9},
       reserve,
       Push{{7}, 1, 2, 3, 4, 5, 6, 0},
       Commit{{7}, 1, 2, {{5, -0.5f, {{6, -1.f}}}, {8, 0, {}}}, {true, false}},

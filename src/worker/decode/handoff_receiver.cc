@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kv_transfer/convert.h"
 #include "worker/layer_group.h"
 
 namespace tokenworks::worker {
@@ -16,6 +17,13 @@ namespace action = decode_action;
 namespace {
 constexpr size_t kCancelledRemembered = 1024;
 const char kCancelledSentence[] = "the request was cancelled";
+
+// In which a peer pushes each block.
+int GroupsOf(const PeerLink& link) {
+  const int layers = static_cast<int>(link.layout.layers.size());
+  return (layers + link.group_layers - 1) / link.group_layers;
+}
+
 }  // namespace
 
 HandoffReceiver::Incoming* HandoffReceiver::Find(const std::shared_ptr<PeerLink>& link, RequestId request,
@@ -97,16 +105,22 @@ bool HandoffReceiver::TryReserve(RequestId request, TimePoint now) {
   }
   in.blocks = std::move(reservation->blocks);
   const int prompt_blocks = (static_cast<int>(in.request.prompt.size()) + kBlockTokens - 1) / kBlockTokens;
-  Feed(request,
-       event::Reserved{next_lease_++, reservation->cached_blocks, prompt_blocks, executor_.info().layer_groups}, now);
+  Feed(request, event::Reserved{next_lease_++, reservation->cached_blocks, prompt_blocks, GroupsOf(*in.link)}, now);
   return true;
 }
 
 PushVerdict HandoffReceiver::Store(const Incoming& in, const Push& push, std::span<const std::byte> staged) {
   copy_.assign(staged.begin(), staged.end());  // verified where the sender cannot change it any more
   if (push.checksum && XXH3_64bits(copy_.data(), copy_.size()) != *push.checksum) return PushVerdict::kDamaged;
-  const LayerGroup group = LayerGroupOf(executor_.info(), push.group);
-  executor_.CopyBlockIn(in.blocks[push.ordinal], group.first_layer, group.layers, copy_);
+  const KvLayout& own = executor_.info().kv_layout;
+  const LayerGroup group = LayerGroupOf(in.link->layout, in.link->group_layers, push.group);
+  std::span<const std::byte> values = copy_;
+  if (in.link->layout != own) {
+    converted_.resize(LayerGroupOf(own, in.link->group_layers, push.group).bytes);
+    ConvertLayers(in.link->layout, own, group.first_layer, group.layers, copy_, converted_);
+    values = converted_;
+  }
+  executor_.CopyBlockIn(in.blocks[push.ordinal], group.first_layer, group.layers, values);
   return PushVerdict::kStored;
 }
 
@@ -116,7 +130,8 @@ void HandoffReceiver::OnPush(const std::shared_ptr<PeerLink>& link, const Push& 
   PushVerdict verdict = PushVerdict::kUnknown;
   if (const Incoming* in = Find(link, push.request, push.epoch);
       in != nullptr && in->machine.lease() == push.lease && in->machine.Expects(push.ordinal, push.group)) {
-    if (push.bytes != LayerGroupOf(executor_.info(), push.group).bytes) return link->connection->Close();
+    if (push.bytes != LayerGroupOf(link->layout, link->group_layers, push.group).bytes)
+      return link->connection->Close();
     verdict = Store(*in, push, *staged);
   }
   link->connection->Send(PushReply{push.request, push.epoch, push.offset, verdict});

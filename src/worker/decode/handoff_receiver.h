@@ -56,7 +56,7 @@ class HandoffReceiver {
   std::unordered_map<RequestId, Incoming> incoming_;
   std::deque<RequestId> waiting_;    // in order of arrival; entries may be over
   std::deque<RequestId> cancelled_;  // the latest
-  std::vector<std::byte> copy_;
+  std::vector<std::byte> copy_, converted_;
   kv_transfer::Lease next_lease_ = 1;
 };
 

@@ -24,10 +24,10 @@ M RoundTrip(const M& in) {
 TEST(PeerCodec, EveryKindKeepsItsFields) {
   const PeerHello hello =
       RoundTrip(PeerHello{"prefill-0", 1, 2, "m", "w", "n",
-                          KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kBf16, 5, 6, "io"}}}, 1, 9});
+                          KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kBf16, 5, 6, "io"}}}, 4, 1, 9});
   EXPECT_EQ(std::tie(hello.worker, hello.incarnation, hello.receiver, hello.model, hello.weight_digest,
-                     hello.numerics_id, hello.protocol_max),
-            std::make_tuple("prefill-0", 1u, 2u, "m", "w", "n", 9u));
+                     hello.numerics_id, hello.group_layers, hello.protocol_max),
+            std::make_tuple("prefill-0", 1u, 2u, "m", "w", "n", 4, 9u));
   EXPECT_EQ(hello.layout, (KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kBf16, 5, 6, "io"}}}));
   const Push push = RoundTrip(Push{{7}, 1, 2, 3, 4, 5, 6, 0});
   EXPECT_EQ(std::tie(push.request.value, push.epoch, push.lease, push.ordinal, push.group, push.offset, push.bytes),

@@ -55,9 +55,6 @@ TEST(Preflight, AGpuIsExaminedWhereAPoolWantsOne) {
   f.gpu.status = absl::NotFoundError("no CUDA device 0");
   EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kError);
   EXPECT_THAT(Find(Examine(c, f), "gpu").sentence, HasSubstr("no CUDA device 0"));
-  c.prefill = {.replicas = 1, .device = "cuda"};
-  c.decode = {.replicas = 1};
-  EXPECT_THAT(Validate(c).message(), HasSubstr("KV is not converted between devices yet"));
 }
 
 TEST(Preflight, MemoryIsASumOverWorkers) {
