@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 // Changed with any struct or function below; the loader refuses another number.
-#define TOKENWORKS_CUDA_ABI 1
+#define TOKENWORKS_CUDA_ABI 2
 #define TOKENWORKS_CUDA_ENTRY "tokenworks_cuda_api"
 
 typedef struct TwExecutor TwExecutor;
@@ -90,7 +90,7 @@ typedef struct {
 typedef struct {
   const char *model_name, *weight_digest, *numerics_id, *inner_order;
   TwInts end_tokens;
-  int32_t vocabulary, context_length, layers, kv_heads, head_dim, kv_blocks, layer_group_layers, depth;
+  int32_t vocabulary, context_length, layers, kv_heads, head_dim, kv_blocks, layer_group_layers, depth, row_quantum;
 } TwInfo;
 
 typedef struct {

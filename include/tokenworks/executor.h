@@ -31,6 +31,7 @@ struct ExecutorInfo {
   int layer_group_layers = 1;  // layers per LayerGroupDone
   int layer_groups = 1;        // ceil(layers / layer_group_layers)
   int depth = 1;               // plans that may be submitted before the first is collected
+  int row_quantum = 1;         // from twice as many rows on, a step takes as long as the next multiple of so many
 };
 
 // A sequence as the executor's sampler knows it, opened before its first sample and closed after its last.

@@ -59,6 +59,7 @@ scheduler::SchedulerOptions WorkerCore::MakeSchedulerOptions() const {
   o.waiting_max = options_.waiting_max;
   o.step_target = options_.step_target;
   o.prefix_cache = options_.prefix_cache;
+  o.row_quantum = info.row_quantum;
   o.depth = std::min(scheduler::kMaxDepth, info.depth);
   return o;
 }

@@ -100,6 +100,13 @@ int Scheduler::State::ChunkLimit() const {
   return std::min(options.chunk_tokens_max, std::max(kChunkAtLeast, rows / kBlockTokens * kBlockTokens));
 }
 
+int Scheduler::State::ChunkRows(int others, int most) const {
+  const int wanted = std::min(most - others, std::max(kChunkAtLeast, ChunkLimit() - others));
+  const int rows = others + wanted, quantum = options.row_quantum;
+  const int whole = rows < 2 * quantum ? rows : rows / quantum * quantum;
+  return whole > others ? whole - others : wanted;
+}
+
 // Gives a waiting sequence its blocks; false when the pool cannot hold it now.
 bool Scheduler::State::Admit(Resident& r, Sequence& s, TimePoint now) {
   const int cached = MatchPrefix(s, r.use);
@@ -165,8 +172,7 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
     AddItem(b, *r, s, 1);
     i = std::min(i, st.running.size());
   }
-  const int chunk = st.ChunkLimit();
-  int prefill_rows = std::min(b.rows_left, std::max(kChunkAtLeast, chunk - b.flight.rows));
+  int prefill_rows = st.ChunkRows(b.flight.rows, st.options.step_rows_max);
   const auto add_chunk = [&](Resident& r, Sequence& s) {
     const int rows = std::min({s.planned_total() - s.planned(), prefill_rows, st.options.chunk_tokens_max});
     AddItem(b, r, s, rows);

@@ -30,7 +30,8 @@ struct SchedulerOptions {
   int waiting_max = 512;                                 // requests in the queue; over it Admit says ResourceExhausted
   Duration step_target = std::chrono::milliseconds(50);  // predicted, while anything waits
   bool prefix_cache = true;
-  int depth = 1;  // plans in flight, up to kMaxDepth
+  int depth = 1;        // plans in flight, up to kMaxDepth
+  int row_quantum = 1;  // ExecutorInfo's: a step with chunks of from twice as many rows on has a multiple of them
 };
 
 // Blocks of one hand-off request that are complete once a plan has run (all of them at the end of the prompt,

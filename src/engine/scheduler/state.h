@@ -90,6 +90,8 @@ struct Scheduler::State {
   // The sequence may have a row in the next plan, whatever the plans in flight bring.
   bool MayBePlanned(const Resident& r, const Sequence& s) const;
   int ChunkLimit() const;
+  // Rows that chunks may have beside `others` in a step of at most `most` rows.
+  int ChunkRows(int others, int most) const;
 };
 
 }  // namespace tokenworks::scheduler

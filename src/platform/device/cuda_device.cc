@@ -106,6 +106,8 @@ class CudaDevice final : public Device {
 
 }  // namespace
 
+void ReleaseCudaDevice() { cudaDeviceReset(); }
+
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   int count = 0, driver = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);

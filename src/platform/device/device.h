@@ -88,6 +88,8 @@ class Device {
 // Errors: NotFound without a driver or device, FailedPrecondition for one older than sm_80; the sentence says what to
 // do.
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index);
+// Ends this process's context on the current device; no Device of it may be left.
+void ReleaseCudaDevice();
 std::unique_ptr<Device> OpenHostDevice();
 
 }  // namespace tokenworks::device

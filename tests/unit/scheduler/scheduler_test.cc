@@ -190,6 +190,31 @@ TEST(Scheduler, ShowsALeakedBlock) {
   EXPECT_EQ(report.kv.leaked, 1);
 }
 
+TEST(Scheduler, StepsWithChunksAreWholeQuantaOfRows) {
+  std::mt19937 rng(8);
+  ManualClock clock;
+  FakeDevice device(512);
+  SchedulerOptions options = Options(512);
+  options.chunk_tokens_max = options.step_rows_max = 500;
+  options.step_target = std::chrono::hours(1);
+  options.row_quantum = 128;
+  Scheduler scheduler(options);
+  for (uint64_t id = 1; id <= 5; ++id)
+    ASSERT_TRUE(scheduler.Admit(MakeRequest(id, 3, 100, rng), Route::kLocal, clock.Now()).ok());
+  Pipeline pipeline(scheduler, device, 1);
+  ASSERT_TRUE(pipeline.Step(clock.Now()));
+  ASSERT_TRUE(scheduler.Admit(MakeRequest(6, 1200, 2, rng), Route::kLocal, clock.Now()).ok());
+  std::vector<int> rows;
+  for (int step = 0; step < 4; ++step) {
+    const auto planned = scheduler.Plan(clock.Now());
+    ASSERT_TRUE(planned.has_value());
+    rows.push_back(0);
+    for (const StepItem& item : planned->plan.items) rows.back() += static_cast<int>(item.tokens.size());
+    scheduler.Complete(device.Run(planned->plan), clock.Now());
+  }
+  EXPECT_EQ(rows, (std::vector<int>{384, 384, 384, 5 + 1200 - 3 * (384 - 5)})) << "the rest as it is";
+}
+
 TEST(Scheduler, RefusesWhatCannotFit) {
   for (const int depth : {1, 2}) {
     std::mt19937 rng(1);

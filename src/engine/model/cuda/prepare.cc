@@ -45,6 +45,7 @@ Status CudaExecutor::Prepare(CudaExecutorOptions options) {
   info_.layer_group_layers = std::clamp(options.layer_group_layers, 1, config_.layers);
   info_.layer_groups = (config_.layers + info_.layer_group_layers - 1) / info_.layer_group_layers;
   info_.depth = kDepth;
+  info_.row_quantum = kRowQuantum;
 
   TW_ASSIGN_OR_RETURN(weights_, LoadDeviceWeights(*file, config_, *device_, stream_));
   TW_ASSIGN_OR_RETURN(pool_, Buffer<Bf16>::Create(*device_, memory.kv / sizeof(Bf16)));

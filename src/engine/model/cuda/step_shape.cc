@@ -9,7 +9,7 @@
 namespace tokenworks::model::cuda {
 
 int RowBucket(int rows) {
-  if (rows > 256) return (rows + 127) / 128 * 128;
+  if (rows > 2 * kRowQuantum) return (rows + kRowQuantum - 1) / kRowQuantum * kRowQuantum;
   int bucket = 1;
   while (bucket < rows) bucket *= 2;
   return bucket;

@@ -37,6 +37,7 @@ ExecutorInfo InfoOf(const TwInfo& in) {
   out.layer_group_layers = in.layer_group_layers;
   out.layer_groups = (in.layers + in.layer_group_layers - 1) / in.layer_group_layers;
   out.depth = in.depth;
+  out.row_quantum = in.row_quantum;
   return out;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The far side of tokenworks/cuda_abi.h: C structs into a CudaExecutor's calls and back. Nothing is thrown across.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <exception>
 
@@ -12,7 +13,13 @@ using tokenworks::Status;
 using tokenworks::StatusOr;
 namespace cuda = tokenworks::model::cuda;
 
+namespace {
+std::atomic<int> executors = 0;  // that live in this process
+}  // namespace
+
 struct TwExecutor {
+  TwExecutor() { ++executors; }
+  ~TwExecutor() { --executors; }
   std::unique_ptr<cuda::CudaExecutor> executor;
   std::vector<TwSample> samples;  // of the last collect
 };
@@ -86,15 +93,19 @@ TwSample To(const tokenworks::StepSample& s) {
   return out;
 }
 
+// A process that only asks, like `up`, keeps nothing of the device.
 int32_t Describe(int32_t index, TwDevice* device, TwStatus* status) {
-  return Tell(Guarded([&]() -> Status {
-                TW_ASSIGN_OR_RETURN(const auto opened, cuda::OpenDevice(index));
-                const tokenworks::device::DeviceInfo& info = opened->info();
-                *device = {{}, info.compute_capability, info.multiprocessors, info.memory_bytes, info.free_bytes};
-                std::strncpy(device->name, info.name.c_str(), sizeof(device->name) - 1);
-                return tokenworks::OkStatus();
-              }),
-              status);
+  const int32_t code =
+      Tell(Guarded([&]() -> Status {
+             TW_ASSIGN_OR_RETURN(const auto opened, cuda::OpenDevice(index));
+             const tokenworks::device::DeviceInfo& info = opened->info();
+             *device = {{}, info.compute_capability, info.multiprocessors, info.memory_bytes, info.free_bytes};
+             std::strncpy(device->name, info.name.c_str(), sizeof(device->name) - 1);
+             return tokenworks::OkStatus();
+           }),
+           status);
+  if (executors == 0) cuda::ReleaseDevices();
+  return code;
 }
 
 TwExecutor* Create(const TwOptions* o, TwStatus* status) {
@@ -130,7 +141,8 @@ void Info(const TwExecutor* e, TwInfo* out) {
           .head_dim = layer.dim,
           .kv_blocks = info.kv_blocks,
           .layer_group_layers = info.layer_group_layers,
-          .depth = info.depth};
+          .depth = info.depth,
+          .row_quantum = info.row_quantum};
 }
 
 void SetListener(TwExecutor* e, void (*listener)(void*, uint64_t, int32_t), void* context) {

@@ -9,5 +9,7 @@
 namespace tokenworks::model::cuda {
 
 StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index);
+// Gives back what this process holds of every device (a context is half a GiB); nothing of it may be in use.
+void ReleaseDevices();
 
 }  // namespace tokenworks::model::cuda

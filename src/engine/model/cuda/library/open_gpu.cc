@@ -5,4 +5,6 @@ namespace tokenworks::model::cuda {
 
 StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index) { return device::OpenCudaDevice(index); }
 
+void ReleaseDevices() { device::ReleaseCudaDevice(); }
+
 }  // namespace tokenworks::model::cuda

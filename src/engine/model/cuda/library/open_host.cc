@@ -9,4 +9,6 @@ StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index) {
   return device::OpenHostDevice();
 }
 
+void ReleaseDevices() {}
+
 }  // namespace tokenworks::model::cuda
