@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 // Changed with any struct or function below; the loader refuses another number.
-#define TOKENWORKS_CUDA_ABI 2
+#define TOKENWORKS_CUDA_ABI 3
 #define TOKENWORKS_CUDA_ENTRY "tokenworks_cuda_api"
 
 typedef struct TwExecutor TwExecutor;
@@ -94,7 +94,7 @@ typedef struct {
 } TwInfo;
 
 typedef struct {
-  char name[96];
+  char name[96], uuid[48];
   int32_t compute_capability, multiprocessors;
   uint64_t memory_bytes, free_bytes;
 } TwDevice;

@@ -12,6 +12,7 @@
 
 #include "tokenworks/executor.h"
 #include "tokenworks/generation_request.h"
+#include "tokenworks/gpu_reading.h"
 #include "tokenworks/ids.h"
 #include "tokenworks/kv_layout.h"
 #include "tokenworks/token_delta.h"
@@ -150,6 +151,7 @@ struct WorkerReport {
   uint64_t handoff_bytes = 0;         // first sends of KV blocks
   uint64_t handoff_bytes_resent = 0;  // after a bad checksum
   std::vector<WireReport> wires;
+  std::optional<GpuReading> gpu;  // of a worker on a GPU whose driver says something
 };
 
 // One message per engine step with everything that has accumulated.

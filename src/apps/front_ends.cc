@@ -28,6 +28,24 @@ void AppendHistogram(std::string* out, const char* name, const router::LatencyHi
                  h.count(), "\n");
 }
 
+// A value that a GPU does not tell has no line.
+void AppendGpus(std::string* out, const router::ClusterStatus& s) {
+  const auto metric = [&](const char* name, const char* type, auto value_of) {
+    bool first = true;
+    for (const router::WorkerStatus& w : s.workers) {
+      const auto value = w.report.gpu ? value_of(*w.report.gpu) : decltype(value_of(*w.report.gpu))();
+      if (!value) continue;
+      if (std::exchange(first, false)) *out += StrCat("# TYPE ", name, " ", type, "\n");
+      *out += StrCat(name, "{worker=\"", w.hello.worker, "\"} ", *value, "\n");
+    }
+  };
+  metric("tokenworks_gpu_utilization_ratio", "gauge", [](const GpuReading& g) { return g.utilization; });
+  metric("tokenworks_gpu_power_watts", "gauge", [](const GpuReading& g) { return g.power_watts; });
+  metric("tokenworks_gpu_energy_joules_total", "counter", [](const GpuReading& g) { return g.energy_joules; });
+  metric("tokenworks_gpu_memory_used_bytes", "gauge", [](const GpuReading& g) { return g.memory_used; });
+  metric("tokenworks_gpu_memory_bytes", "gauge", [](const GpuReading& g) { return g.memory_total; });
+}
+
 std::string PrometheusText(const router::ClusterStatus& s) {
   std::string out;
   const auto counter = [&](const char* name, uint64_t value) {
@@ -57,6 +75,7 @@ std::string PrometheusText(const router::ClusterStatus& s) {
     for (const auto& [state, n] : states)
       out += StrCat("tokenworks_kv_blocks{worker=\"", w.hello.worker, "\",state=\"", state, "\"} ", n, "\n");
   }
+  AppendGpus(&out, s);
   AppendHistogram(&out, "tokenworks_time_to_first_token_seconds", s.metrics.ttft);
   AppendHistogram(&out, "tokenworks_inter_token_latency_seconds", s.metrics.inter_token);
   AppendHistogram(&out, "tokenworks_request_queue_seconds", s.metrics.queue);

@@ -2,11 +2,13 @@
 #include "apps/worker_setup.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <thread>
 
 #include "engine/model/cpu/cpu_executor.h"
 #include "engine/model/cuda_loader/cuda_library.h"
 #include "platform/base/str_cat.h"
+#include "platform/nvml/gpu_monitor.h"
 
 namespace tokenworks::apps {
 
@@ -57,6 +59,25 @@ StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& co
   return executor;
 }
 
+namespace {
+
+// Empty for a pool that is not on a GPU.
+std::shared_ptr<nvml::GpuMonitor> MakeGpuMonitor(const launch::PoolConfig& pool) {
+  if (pool.device != "cuda") return nullptr;
+  const auto open = []() -> StatusOr<nvml::Gpu> {
+    TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
+    TW_ASSIGN_OR_RETURN(const model::CudaDevice device, library.Describe(0));
+    TW_ASSIGN_OR_RETURN(const nvml::Api api, nvml::OpenApi());
+    return nvml::Gpu::Open(api, device.uuid);
+  };
+  const StatusOr<nvml::Gpu> gpu = open();
+  if (gpu.ok()) return std::make_shared<nvml::GpuMonitor>(*gpu);
+  std::fprintf(stderr, "no GPU metrics: %s\n", std::string(gpu.status().message()).c_str());
+  return nullptr;
+}
+
+}  // namespace
+
 worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role,
                                         const std::string& peer_socket) {
   worker::WorkerOptions options;
@@ -64,6 +85,8 @@ worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, con
   options.role = role;
   options.peer_socket_path = peer_socket;
   options.model = config.model_name;
+  if (const auto monitor = MakeGpuMonitor(PoolOf(config, role)))
+    options.read_gpu = [monitor] { return monitor->Latest(); };
   options.handoff.checksums = config.checksum;
   options.handoff.staging_bytes = config.ring_bytes;
   options.handoff.fault.flips = config.test_flip_bits;

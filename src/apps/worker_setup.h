@@ -16,6 +16,8 @@ namespace tokenworks::apps {
 const launch::PoolConfig& PoolOf(const launch::ClusterConfig& config, WorkerRole role);
 StatusOr<WorkerRole> ParseRole(const std::string& name);
 StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool);
+// For a worker on a GPU its readings are part of the options; where the driver's management library says nothing, a
+// line in the log does.
 worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role,
                                         const std::string& peer_socket);
 

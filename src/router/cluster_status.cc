@@ -16,6 +16,23 @@ void LatencyHistogram::Observe(Duration value) {
   sum_ += seconds;
 }
 
+namespace {
+
+nlohmann::ordered_json ToJson(const GpuReading& gpu) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::object();
+  const auto add = [&](const char* name, const auto& value) {
+    if (value) out[name] = *value;
+  };
+  add("utilization", gpu.utilization);
+  add("power_watts", gpu.power_watts);
+  add("energy_joules", gpu.energy_joules);
+  add("memory_used", gpu.memory_used);
+  add("memory_total", gpu.memory_total);
+  return out;
+}
+
+}  // namespace
+
 nlohmann::ordered_json ToJson(const ClusterStatus& s) {
   using Json = nlohmann::ordered_json;
   Json out = {{"model", s.model}, {"http", s.http}, {"grpc", s.grpc}, {"context_length", s.context_length}};
@@ -56,6 +73,7 @@ nlohmann::ordered_json ToJson(const ClusterStatus& s) {
                                 {"receiving", kv.receiving},
                                 {"quarantined", kv.quarantined},
                                 {"leaked", kv.leaked}}}});
+    if (w.report.gpu) out["workers"].back()["gpu"] = ToJson(*w.report.gpu);
     for (const WireReport& wire : w.report.wires)
       wires.push_back({{"from", w.hello.worker},
                        {"to", wire.to},

@@ -220,6 +220,7 @@ WorkerReport WorkerCore::MakeReport() const {
   scheduler_.Report(report);
   sender_.Report(transport_ == nullptr ? "none" : transport_->name(), report);
   report.steps = steps_;
+  if (options_.read_gpu) report.gpu = options_.read_gpu();
   return report;
 }
 

@@ -24,6 +24,9 @@ struct WorkerOptions {
   Duration step_target = std::chrono::milliseconds(50);
   bool prefix_cache = true;
   std::string step_log_path;  // JSON lines, one per step; empty: none
+  // What the worker's GPU is doing; not set: it has none, or nothing is known. Called on the control thread, must not
+  // block.
+  std::function<GpuReading()> read_gpu;
   // The executor has said DataLoss: its device computes nothing any more. Called once, on the control thread, when no
   // step is in flight and the failed requests have been told to `emit`; nothing is planned any more. The process is to
   // end, its supervisor starts another.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cuda_runtime.h>
 
+#include <cstdio>
+
 #include "platform/device/cublaslt_gemm.h"
 #include "platform/device/device.h"
 
@@ -108,6 +110,22 @@ class CudaDevice final : public Device {
 
 void ReleaseCudaDevice() { cudaDeviceReset(); }
 
+namespace {
+
+// As the driver's tools write it.
+std::string UuidOf(const cudaDeviceProp& p) {
+  std::string out = "GPU-";
+  char hex[4];
+  for (int i = 0; i < 16; ++i) {
+    std::snprintf(hex, sizeof(hex), "%02x", static_cast<unsigned char>(p.uuid.bytes[i]));
+    out += hex;
+    if (i == 3 || i == 5 || i == 7 || i == 9) out += '-';
+  }
+  return out;
+}
+
+}  // namespace
+
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   int count = 0, driver = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
@@ -123,6 +141,7 @@ StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
                                          "; this build has kernels for sm_80 and sm_90");
   TW_RETURN_IF_ERROR(Checked(cudaSetDevice(index), "selecting the device"));
   DeviceInfo info{.name = p.name,
+                  .uuid = UuidOf(p),
                   .multiprocessors = p.multiProcessorCount,
                   .compute_capability = capability,
                   .l2_bytes = static_cast<size_t>(p.l2CacheSize)};

@@ -16,7 +16,7 @@
 namespace tokenworks::device {
 
 struct DeviceInfo {
-  std::string name, driver, matrix_library;  // the last two empty on the host
+  std::string name, uuid, driver, matrix_library;  // all but the name empty on the host
   int multiprocessors = 0;
   int compute_capability = 0;  // 90 for sm_90
   size_t memory_bytes = 0, free_bytes = 0, l2_bytes = 0;

@@ -101,6 +101,24 @@ KvCounts FromWire(const worker::KvCounts& in) {
           in.sending(), in.receiving(), in.quarantined(), in.leaked()};
 }
 
+void ToWire(const GpuReading& in, worker::GpuReading* out) {
+  if (in.utilization) out->set_utilization(*in.utilization);
+  if (in.power_watts) out->set_power_watts(*in.power_watts);
+  if (in.energy_joules) out->set_energy_joules(*in.energy_joules);
+  if (in.memory_used) out->set_memory_used(*in.memory_used);
+  if (in.memory_total) out->set_memory_total(*in.memory_total);
+}
+
+GpuReading FromWire(const worker::GpuReading& in) {
+  GpuReading out;
+  if (in.has_utilization()) out.utilization = in.utilization();
+  if (in.has_power_watts()) out.power_watts = in.power_watts();
+  if (in.has_energy_joules()) out.energy_joules = in.energy_joules();
+  if (in.has_memory_used()) out.memory_used = in.memory_used();
+  if (in.has_memory_total()) out.memory_total = in.memory_total();
+  return out;
+}
+
 void ToWire(const WorkerReport& in, worker::Report* out) {
   out->set_role(static_cast<uint32_t>(in.role));
   out->set_state(static_cast<uint32_t>(in.state));
@@ -126,6 +144,7 @@ void ToWire(const WorkerReport& in, worker::Report* out) {
     wire->set_wire(w.wire);
     wire->set_gigabytes_per_second(w.gigabytes_per_second);
   }
+  if (in.gpu) ToWire(*in.gpu, out->mutable_gpu());
 }
 
 StatusOr<WorkerReport> FromWire(const worker::Report& in) {
@@ -149,6 +168,7 @@ StatusOr<WorkerReport> FromWire(const worker::Report& in) {
   out.handoff_bytes = in.handoff_bytes();
   out.handoff_bytes_resent = in.handoff_bytes_resent();
   for (const worker::WireReport& w : in.wires()) out.wires.push_back({w.to(), w.wire(), w.gigabytes_per_second()});
+  if (in.has_gpu()) out.gpu = FromWire(in.gpu());
   return out;
 }
 

@@ -123,7 +123,7 @@ StatusOr<CudaDevice> CudaLibrary::Describe(int device) const {
   TwStatus status;
   TwDevice d;
   if (api_->describe(device, &d, &status) != 0) return StatusOf(status);
-  return CudaDevice{d.name, d.compute_capability, d.multiprocessors, d.memory_bytes, d.free_bytes};
+  return CudaDevice{d.name, d.uuid, d.compute_capability, d.multiprocessors, d.memory_bytes, d.free_bytes};
 }
 
 StatusOr<std::unique_ptr<Executor>> CudaLibrary::CreateExecutor(const CudaOptions& o) const {

@@ -22,7 +22,7 @@ struct CudaOptions {
 };
 
 struct CudaDevice {
-  std::string name;
+  std::string name, uuid;
   int compute_capability = 0, multiprocessors = 0;
   uint64_t memory_bytes = 0, free_bytes = 0;
 };

@@ -99,8 +99,9 @@ int32_t Describe(int32_t index, TwDevice* device, TwStatus* status) {
       Tell(Guarded([&]() -> Status {
              TW_ASSIGN_OR_RETURN(const auto opened, cuda::OpenDevice(index));
              const tokenworks::device::DeviceInfo& info = opened->info();
-             *device = {{}, info.compute_capability, info.multiprocessors, info.memory_bytes, info.free_bytes};
+             *device = {{}, {}, info.compute_capability, info.multiprocessors, info.memory_bytes, info.free_bytes};
              std::strncpy(device->name, info.name.c_str(), sizeof(device->name) - 1);
+             std::strncpy(device->uuid, info.uuid.c_str(), sizeof(device->uuid) - 1);
              return tokenworks::OkStatus();
            }),
            status);
