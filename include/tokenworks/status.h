@@ -15,6 +15,9 @@ template <typename T>
 using StatusOr = absl::StatusOr<T>;
 using StatusCode = absl::StatusCode;
 
+// A status may carry the code that OpenAI's clients look for, such as context_length_exceeded.
+inline constexpr char kErrorCodePayload[] = "tokenworks/error_code";
+
 inline Status OkStatus() { return absl::OkStatus(); }
 
 }  // namespace tokenworks

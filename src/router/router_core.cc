@@ -39,11 +39,13 @@ void RouterCore::Submit(GenerationRequest request, std::shared_ptr<TokenSink> si
     a.sink->OnEnd(std::move(a.summary));
   };
   const int prompt = static_cast<int>(a.request.prompt.size()), limit = ContextLimit();
-  if (prompt >= limit)
-    return reject(
+  if (prompt >= limit) {
+    Status status =
         absl::InvalidArgumentError(StrCat("This model's maximum context length is ", limit, " tokens; the prompt has ",
-                                          prompt, " tokens and leaves no room for an answer")),
-        0);
+                                          prompt, " tokens and leaves no room for an answer"));
+    status.SetPayload(kErrorCodePayload, absl::Cord("context_length_exceeded"));
+    return reject(std::move(status), 0);
+  }
   a.request.sampling.max_tokens = std::min(a.request.sampling.max_tokens, limit - prompt);
   if (metrics_.waiting >= options_.waiting_max)
     return reject(absl::ResourceExhaustedError(

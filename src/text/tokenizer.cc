@@ -58,6 +58,7 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Create(TokenizerData data) {
   t->bytes_.resize(data.tokens.size());
   for (size_t i = 0; i < data.tokens.size(); ++i) {
     const TokenId id = static_cast<TokenId>(i);
+    t->longest_ = std::max(t->longest_, data.tokens[i].size());  // printed, a byte may take two
     if (data.special[i]) {
       t->bytes_[i] = data.tokens[i];
       if (!data.tokens[i].empty()) t->specials_.emplace_back(data.tokens[i], id);

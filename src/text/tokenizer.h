@@ -48,6 +48,8 @@ class Tokenizer {
   std::string_view TokenBytes(TokenId id) const {
     return id >= 0 && id < vocabulary() ? std::string_view(bytes_[id]) : std::string_view();
   }
+  // Fewer tokens than so many never hold `bytes` of text.
+  size_t FewestTokens(size_t bytes) const { return (bytes + longest_ - 1) / longest_; }
   bool IsSpecial(TokenId id) const { return id >= 0 && id < vocabulary() && special_[id]; }
   int vocabulary() const { return static_cast<int>(bytes_.size()); }
   TokenId bos() const { return bos_; }
@@ -66,6 +68,7 @@ class Tokenizer {
 
   std::unique_ptr<PreTokenizer> pre_tokenizer_;
   std::vector<std::string> bytes_;
+  size_t longest_ = 1;  // of them
   std::vector<bool> special_;
   std::vector<std::pair<std::string, TokenId>> specials_;  // longest first
   std::unordered_map<uint64_t, Merge> merges_;

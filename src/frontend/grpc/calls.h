@@ -16,7 +16,7 @@ class Calls {
   // False when a call of this name is under way.
   bool Add(const std::string& name) {
     std::lock_guard lock(mutex_);
-    return by_name_.emplace(name, RequestId()).second;
+    return by_name_.emplace(name, std::nullopt).second;
   }
   void Set(const std::string& name, RequestId id) {
     std::lock_guard lock(mutex_);
@@ -29,13 +29,12 @@ class Calls {
   std::optional<RequestId> Find(const std::string& name) {
     std::lock_guard lock(mutex_);
     const auto it = by_name_.find(name);
-    if (it == by_name_.end()) return std::nullopt;
-    return it->second;
+    return it == by_name_.end() ? std::nullopt : it->second;
   }
 
  private:
   std::mutex mutex_;
-  std::unordered_map<std::string, RequestId> by_name_;
+  std::unordered_map<std::string, std::optional<RequestId>> by_name_;  // empty: not submitted yet
 };
 
 }  // namespace tokenworks::grpc_frontend

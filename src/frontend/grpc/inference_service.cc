@@ -11,9 +11,9 @@
 #include "frontend/grpc/answer.h"
 #include "frontend/grpc/calls.h"
 #include "frontend/grpc/inference_server.h"
-#include "frontend/grpc/text_thread.h"
 #include "inference.grpc.pb.h"
 #include "platform/base/str_cat.h"
+#include "platform/base/task_thread.h"
 #include "token_stream/token_stream.h"
 
 namespace tokenworks::grpc_frontend {
@@ -44,7 +44,8 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>
                            public std::enable_shared_from_this<GenerateCall> {
  public:
   GenerateCall(CheckedRequest request, std::string name, grpc::CallbackServerContext* context,
-               router::GenerationBackend& backend, const text::Tokenizer& tokenizer, TextThread& text, Calls& calls)
+               router::GenerationBackend& backend, const text::Tokenizer& tokenizer, base::TaskThread& text,
+               Calls& calls)
       : context_(context),
         backend_(backend),
         text_(text),
@@ -67,9 +68,12 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>
     const RequestId id = backend_.Submit(std::move(request_.request), stream_,
                                          request_.seed_given ? router::SeedSource::kGiven : router::SeedSource::kDraw);
     calls_.Set(name_, id);
-    std::lock_guard lock(mutex_);
-    id_ = id;
-    if (gone_) backend_.Cancel(id, std::nullopt, CancelReason::kClientGone);
+    {
+      std::lock_guard lock(mutex_);
+      id_ = id;
+      if (gone_) backend_.Cancel(id, std::nullopt, CancelReason::kClientGone);
+    }
+    PostDrain();
   }
 
   void OnWriteDone(bool ok) override {
@@ -110,10 +114,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>
   void Drain() {
     {
       std::lock_guard lock(mutex_);
-      if (writing_ || finished_ || !id_) {
-        if (!id_ && !finished_) PostDrain();  // Submit has not returned yet
-        return;
-      }
+      if (writing_ || finished_ || !id_) return;  // Begin posts again once Submit has returned
     }
     TokenStream::Batch batch = stream_->Take();
     response_.Clear();
@@ -143,7 +144,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<v1::GenerateResponse>
 
   grpc::CallbackServerContext* const context_;
   router::GenerationBackend& backend_;
-  TextThread& text_;
+  base::TaskThread& text_;
   Calls& calls_;
   const std::string name_;
   Answer answer_;  // text thread
@@ -166,7 +167,7 @@ class RefusedCall final : public grpc::ServerWriteReactor<v1::GenerateResponse> 
 class InferenceService final : public v1::Inference::CallbackService {
  public:
   InferenceService(const InferenceServerOptions& options, router::GenerationBackend& backend,
-                   const text::Tokenizer& tokenizer, TextThread& text)
+                   const text::Tokenizer& tokenizer, base::TaskThread& text)
       : options_(options), backend_(backend), tokenizer_(tokenizer), text_(text) {}
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(grpc::CallbackServerContext* context,
@@ -203,7 +204,7 @@ class InferenceService final : public v1::Inference::CallbackService {
   const InferenceServerOptions& options_;
   router::GenerationBackend& backend_;
   const text::Tokenizer& tokenizer_;
-  TextThread& text_;
+  base::TaskThread& text_;
   Calls calls_;
   std::atomic<uint64_t> serial_{1};
   const uint32_t draw_ = std::random_device()();
@@ -230,7 +231,7 @@ struct InferenceServer::Impl {
   };
   const InferenceServerOptions options;
   std::shared_ptr<Health> health = std::make_shared<Health>();
-  TextThread text;
+  base::TaskThread text;
   InferenceService service;
   std::unique_ptr<grpc::Server> server;
   int port = 0;

@@ -52,6 +52,7 @@ http::Response ErrorResponse(const ApiError& error) {
 
 ApiError FromStatus(const Status& status, double retry_after_s) {
   ApiError error;
+  if (const auto code = status.GetPayload(kErrorCodePayload)) error.code = std::string(*code);
   switch (status.code()) {
     case StatusCode::kInvalidArgument:
     case StatusCode::kOutOfRange:

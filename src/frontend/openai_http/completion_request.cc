@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/openai_http/completion_request.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 
@@ -13,8 +15,11 @@ namespace {
 
 using namespace request_limits;  // of every dialect
 
-bool TooDeep(std::string_view body) {
-  int depth = 0;
+// What is wrong with the body's shape, found before any of it is built; empty when nothing is. Text that is not JSON is
+// the parser's to refuse.
+std::string WrongShape(std::string_view body) {
+  std::array<int, kMaxDepth + 1> keys{};  // of the object open at each depth
+  int depth = 0, all_keys = 0;
   bool in_string = false;
   for (size_t i = 0; i < body.size(); ++i) {
     const char c = body[i];
@@ -24,12 +29,16 @@ bool TooDeep(std::string_view body) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) return true;
+      if (++depth > kMaxDepth) return base::StrCat("is nested deeper than ", kMaxDepth, " levels.");
+      keys[depth] = 0;
     } else if (c == ']' || c == '}') {
-      --depth;
+      depth = std::max(0, depth - 1);
+    } else if (c == ':') {
+      if (++keys[depth] > kMaxKeys) return base::StrCat("has an object of more than ", kMaxKeys, " keys.");
+      if (++all_keys > kMaxKeysOfBody) return base::StrCat("has more than ", kMaxKeysOfBody, " keys.");
     }
   }
-  return false;
+  return {};
 }
 
 void ParseStops(Fields& f, CompletionRequest* r) {
@@ -204,8 +213,7 @@ bool ParsePrompt(Json* prompt, const Limits& limits, CompletionRequest* r, ApiEr
 }  // namespace
 
 bool ParseBody(const std::string& body, Json* json, ApiError* error) {
-  if (TooDeep(body))
-    return *error = {400, base::StrCat("The body is nested deeper than ", kMaxDepth, " levels.")}, false;
+  if (const std::string wrong = WrongShape(body); !wrong.empty()) return *error = {400, "The body " + wrong}, false;
   try {
     *json = Json::parse(body);
   } catch (const Json::parse_error& e) {

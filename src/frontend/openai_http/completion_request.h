@@ -20,6 +20,9 @@ using Json = nlohmann::ordered_json;
 inline constexpr size_t kMaxMessages = 4096;
 inline constexpr size_t kMaxPrompts = 64;
 inline constexpr int kMaxDepth = 64;
+// Objects keep their order in lists, which are searched for every key that is added.
+inline constexpr int kMaxKeys = 2048;         // of one object
+inline constexpr int kMaxKeysOfBody = 65536;  // of all objects
 
 struct Limits {
   int vocabulary = 0;

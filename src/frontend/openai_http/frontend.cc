@@ -12,6 +12,10 @@
 namespace tokenworks::openai_http {
 namespace {
 
+// Larger bodies are read on a thread of their own, so that streams and other clients do not wait for them; beyond so
+// many bytes in its queue they are refused.
+constexpr size_t kInlineBytes = 32u << 10, kAsideBytes = 128u << 20;
+
 uint64_t RandomBits() {
   thread_local std::mt19937_64 generator = [] {
     std::random_device device;
@@ -40,17 +44,20 @@ void SendError(const std::shared_ptr<http::Responder>& responder, const ApiError
   responder->Send(std::move(response));
 }
 
+ApiError TooLong(const char* param, int context_length, const std::string& tokens) {
+  return {400,
+          base::StrCat("This model's maximum context length is ", context_length, " tokens. However, your ", param,
+                       " resulted in ", tokens,
+                       " tokens, which leaves no room for an answer. Please reduce the length of the ", param, "."),
+          param, "context_length_exceeded"};
+}
+
 bool CheckPrompt(const std::vector<TokenId>& ids, bool chat, int context_length, ApiError* error) {
   const char* param = chat ? "messages" : "prompt";
   if (ids.empty())
     return *error = {400, base::StrCat("`", param, "` has no tokens; at least one is needed."), param}, false;
   if (ids.size() < static_cast<size_t>(context_length)) return true;
-  *error = {400,
-            base::StrCat("This model's maximum context length is ", context_length, " tokens. However, your ", param,
-                         " resulted in ", ids.size(),
-                         " tokens, which leaves no room for an answer. Please reduce the length of the ", param, "."),
-            param, "context_length_exceeded"};
-  return false;
+  return *error = TooLong(param, context_length, base::StrCat(ids.size())), false;
 }
 
 }  // namespace
@@ -75,12 +82,15 @@ bool OpenAiFrontend::KnowsModel(const std::string& name, ApiError* error) const 
   return false;
 }
 
-bool OpenAiFrontend::RenderChat(const Json& messages, bool add_generation_prompt, std::vector<TokenId>* ids,
-                                ApiError* error) const {
+bool OpenAiFrontend::RenderChat(const Json& messages, bool add_generation_prompt, bool must_fit,
+                                std::vector<TokenId>* ids, ApiError* error) const {
   if (!chat_template_)
     return *error = {400, "This model has no chat template; use /v1/completions.", "messages"}, false;
   const auto segments = chat_template_->Render(messages, Json(), add_generation_prompt, Json());
   if (!segments.ok()) return *error = {400, std::string(segments.status().message()), "messages"}, false;
+  size_t bytes = 0;
+  for (const text::Segment& s : *segments) bytes += s.text.size();
+  if (must_fit && !Fits(bytes, "messages", error)) return false;
   *ids = tokenizer_.Encode(std::span<const text::Segment>(*segments));
   return true;
 }
@@ -91,51 +101,98 @@ std::vector<TokenId> OpenAiFrontend::EncodePrompt(const std::string& text, bool 
   return ids;
 }
 
-void OpenAiFrontend::Complete(bool chat, const http::Request& http, Responder responder) {
+// What a body has become: a turn that can start, or why not.
+struct OpenAiFrontend::Prepared {
   TurnInputs in;
-  in.request_id = RequestIdOf(http);
-  Json body;
   ApiError error;
-  CompletionRequest& r = in.request;
+  bool ok = false;
+};
+
+bool OpenAiFrontend::Fits(size_t bytes, const char* param, ApiError* error) const {
+  const size_t fewest = tokenizer_.FewestTokens(bytes);
+  if (fewest < static_cast<size_t>(options_.context_length)) return true;
+  *error = TooLong(param, options_.context_length, base::StrCat("at least ", fewest));
+  return false;
+}
+
+OpenAiFrontend::Prepared OpenAiFrontend::Prepare(bool chat, const http::Request& http) const {
+  Prepared p;
+  p.in.request_id = RequestIdOf(http);
+  Json body;
+  CompletionRequest& r = p.in.request;
   const Limits limits{tokenizer_.vocabulary()};
-  if (!ParseBody(http.body, &body, &error) ||
-      !(chat ? ParseChat(body, limits, &r, &error) : ParseCompletion(body, limits, &r, &error)) ||
-      !KnowsModel(r.model, &error))
-    return SendError(responder, error, in.request_id);
+  if (!ParseBody(http.body, &body, &p.error) ||
+      !(chat ? ParseChat(body, limits, &r, &p.error) : ParseCompletion(body, limits, &r, &p.error)) ||
+      !KnowsModel(r.model, &p.error))
+    return p;
   if (chat) {
-    in.prompts.emplace_back();
-    if (!RenderChat(r.messages, true, &in.prompts[0], &error)) return SendError(responder, error, in.request_id);
+    p.in.prompts.emplace_back();
+    if (!RenderChat(r.messages, true, true, &p.in.prompts[0], &p.error)) return p;
     r.messages = Json();
   }
   for (auto& prompt : r.prompts) {
-    if (auto* text = std::get_if<std::string>(&prompt))
-      in.prompts.push_back(EncodePrompt(*text, true));
-    else
-      in.prompts.push_back(std::move(std::get<std::vector<TokenId>>(prompt)));
+    if (auto* text = std::get_if<std::string>(&prompt)) {
+      if (!Fits(text->size(), "prompt", &p.error)) return p;
+      p.in.prompts.push_back(EncodePrompt(*text, true));
+    } else {
+      p.in.prompts.push_back(std::move(std::get<std::vector<TokenId>>(prompt)));
+    }
   }
-  for (const auto& ids : in.prompts) {
-    if (!CheckPrompt(ids, chat, options_.context_length, &error)) return SendError(responder, error, in.request_id);
+  for (const auto& ids : p.in.prompts) {
+    if (!CheckPrompt(ids, chat, options_.context_length, &p.error)) return p;
     const int room = options_.context_length - static_cast<int>(ids.size());
-    in.max_tokens.push_back(std::min(r.max_tokens.value_or(chat ? room : 16), room));
+    p.in.max_tokens.push_back(std::min(r.max_tokens.value_or(chat ? room : 16), room));
   }
-  in.model = options_.model;
-  in.trace_parent = std::string(http.Header("traceparent").substr(0, 128));
-  in.created = options_.unix_time();
-  in.seed = r.seed ? *r.seed : RandomBits();
-  std::make_shared<Turn>(std::move(in), tokenizer_, backend_, std::move(responder))->Start();
+  p.in.model = options_.model;
+  p.in.trace_parent = std::string(http.Header("traceparent").substr(0, 128));
+  p.in.created = options_.unix_time();
+  p.in.seed = r.seed ? *r.seed : RandomBits();
+  p.ok = true;
+  return p;
+}
+
+void OpenAiFrontend::Complete(bool chat, http::Request http, Responder responder) {
+  Aside(std::move(http), std::move(responder), [this, chat](const http::Request& request) {
+    auto prepared = std::make_shared<Prepared>(Prepare(chat, request));
+    return [this, prepared](Responder responder) {
+      if (!prepared->ok) return SendError(responder, prepared->error, prepared->in.request_id);
+      std::make_shared<Turn>(std::move(prepared->in), tokenizer_, backend_, std::move(responder))->Start();
+    };
+  });
+}
+
+void OpenAiFrontend::Aside(http::Request request, Responder responder, Reading read) {
+  const size_t bytes = request.body.size();
+  if (bytes <= kInlineBytes) return read(request)(std::move(responder));
+  if (aside_bytes_ + bytes > kAsideBytes)
+    return responder->Send(ErrorResponse({503, "Too many large requests are being read; try again shortly."}));
+  aside_bytes_ += bytes;
+  auto kept = std::make_shared<http::Request>(std::move(request));
+  aside_.Post([this, kept, bytes, responder = std::move(responder), read = std::move(read)]() mutable {
+    auto answer = read(*kept);
+    aside_bytes_ -= bytes;
+    http::Responder& at = *responder;
+    at.Post([answer = std::move(answer), responder = std::move(responder)]() mutable {
+      if (responder->Alive()) answer(std::move(responder));
+    });
+  });
 }
 
 void OpenAiFrontend::Register(http::Server& server) {
-  server.Route("POST", "/v1/chat/completions",
-               [this](http::Request request, Responder responder) { Complete(true, request, std::move(responder)); });
-  server.Route("POST", "/v1/completions",
-               [this](http::Request request, Responder responder) { Complete(false, request, std::move(responder)); });
+  server.Route("POST", "/v1/chat/completions", [this](http::Request request, Responder responder) {
+    Complete(true, std::move(request), std::move(responder));
+  });
+  server.Route("POST", "/v1/completions", [this](http::Request request, Responder responder) {
+    Complete(false, std::move(request), std::move(responder));
+  });
   for (const char* path : {"/tokenize", "/v1/tokenize"})
-    server.Route("POST", path,
-                 [this](http::Request request, Responder responder) { Tokenize(request, std::move(responder)); });
+    server.Route("POST", path, [this](http::Request request, Responder responder) {
+      Tokenize(std::move(request), std::move(responder));
+    });
   for (const char* path : {"/detokenize", "/v1/detokenize"})
-    server.Route("POST", path,
-                 [this](http::Request request, Responder responder) { Detokenize(request, std::move(responder)); });
+    server.Route("POST", path, [this](http::Request request, Responder responder) {
+      Detokenize(std::move(request), std::move(responder));
+    });
   RegisterSystem(server);
 }
 

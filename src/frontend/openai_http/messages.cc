@@ -31,7 +31,10 @@ bool ParseContent(Json& message, const std::string& where, ApiError* error) {
   const std::string param = where + ".content";
   if (content.is_null()) {
     const Json calls = message.value("tool_calls", Json());
-    if (message["role"] == "assistant" && calls.is_array() && !calls.empty()) return true;
+    if (message["role"] == "assistant" && calls.is_array() && !calls.empty()) {
+      message["content"] = "";  // templates join it with text
+      return true;
+    }
     return *error = {400,
                      base::StrCat("`", param, "` must be a string or an array of text parts; it is missing or null."),
                      param},

@@ -27,57 +27,69 @@ std::string OpenAiFrontend::ModelJson() const {
                       ",\"owned_by\":\"tokenworks\",\"max_model_len\":", options_.context_length, "}");
 }
 
-void OpenAiFrontend::Tokenize(const http::Request& http, Responder responder) {
+http::Response OpenAiFrontend::TokenizeAnswer(const http::Request& http) const {
   Json body;
   ApiError error;
-  if (!ParseBody(http.body, &body, &error)) return responder->Send(ErrorResponse(error));
+  if (!ParseBody(http.body, &body, &error)) return ErrorResponse(error);
   Fields f(body, &error);
   const std::string model = f.Text("model", 1024).value_or("");
   const bool add_special = f.Boolean("add_special_tokens", true);
   const bool add_generation_prompt = f.Boolean("add_generation_prompt", true);
   const bool strings = f.Boolean("return_token_strs", false);
   std::vector<TokenId> ids;
-  if (!f.ok() || !KnowsModel(model, &error)) return responder->Send(ErrorResponse(error));
+  if (!f.ok() || !KnowsModel(model, &error)) return ErrorResponse(error);
   if (Json* messages = f.Find("messages")) {
     Json checked;
-    if (!ParseMessages(*messages, &checked, &error) || !RenderChat(checked, add_generation_prompt, &ids, &error))
-      return responder->Send(ErrorResponse(error));
+    if (!ParseMessages(*messages, &checked, &error) || !RenderChat(checked, add_generation_prompt, false, &ids, &error))
+      return ErrorResponse(error);
   } else {
     const auto prompt = f.Text("prompt", http.body.size());
     if (!prompt && f.ok()) f.Fail("prompt", "is missing.");
-    if (!f.ok()) return responder->Send(ErrorResponse(error));
+    if (!f.ok()) return ErrorResponse(error);
     ids = EncodePrompt(*prompt, add_special);
   }
   std::string out =
       base::StrCat("{\"count\":", ids.size(), ",\"max_model_len\":", options_.context_length, ",\"tokens\":[");
   for (size_t i = 0; i < ids.size(); ++i) fmt::format_to(std::back_inserter(out), "{}{}", i ? "," : "", ids[i]);
   out += "],\"token_strs\":";
-  if (!strings) return responder->Send(JsonAnswer(out + "null}"));
+  if (!strings) return JsonAnswer(out + "null}");
   for (size_t i = 0; i < ids.size(); ++i)
     out += (i ? "," : "[") + Quoted(tokenizer_.Decode(std::span(&ids[i], 1), true));
-  responder->Send(JsonAnswer(out + (ids.empty() ? "[]}" : "]}")));
+  return JsonAnswer(out + (ids.empty() ? "[]}" : "]}"));
 }
 
-void OpenAiFrontend::Detokenize(const http::Request& http, Responder responder) {
+http::Response OpenAiFrontend::DetokenizeAnswer(const http::Request& http) const {
   Json body;
   ApiError error;
-  if (!ParseBody(http.body, &body, &error)) return responder->Send(ErrorResponse(error));
+  if (!ParseBody(http.body, &body, &error)) return ErrorResponse(error);
   Fields f(body, &error);
   const std::string model = f.Text("model", 1024).value_or("");
   const Json* list = f.Find("tokens");
   if (!list || !list->is_array()) f.Fail("tokens", "must be an array of token ids.");
-  if (!f.ok() || !KnowsModel(model, &error)) return responder->Send(ErrorResponse(error));
+  if (!f.ok() || !KnowsModel(model, &error)) return ErrorResponse(error);
   std::vector<TokenId> ids;
   for (const Json& value : *list) {
     const auto id = AsInteger(value);
     if (!id || *id < 0 || *id >= tokenizer_.vocabulary()) {
       f.Fail("tokens", base::StrCat("must hold token ids below ", tokenizer_.vocabulary(), "; one of them is ",
                                     KindOf(value), "."));
-      return responder->Send(ErrorResponse(error));
+      return ErrorResponse(error);
     }
     ids.push_back(static_cast<TokenId>(*id));
   }
-  responder->Send(JsonAnswer("{\"prompt\":" + Quoted(tokenizer_.Decode(ids, true)) + "}"));
+  return JsonAnswer("{\"prompt\":" + Quoted(tokenizer_.Decode(ids, true)) + "}");
+}
+
+void OpenAiFrontend::Tokenize(http::Request http, Responder responder) {
+  Aside(std::move(http), std::move(responder), [this](const http::Request& request) {
+    return [response = TokenizeAnswer(request)](Responder to) { to->Send(response); };
+  });
+}
+
+void OpenAiFrontend::Detokenize(http::Request http, Responder responder) {
+  Aside(std::move(http), std::move(responder), [this](const http::Request& request) {
+    return [response = DetokenizeAnswer(request)](Responder to) { to->Send(response); };
+  });
 }
 
 void OpenAiFrontend::SetRole(const http::Request& http, Responder responder) {

@@ -33,6 +33,7 @@ class ConnectionResponder final : public Responder {
   void End(std::string_view last) override {
     if (auto c = Live()) c->EndStream(last);
   }
+  bool Alive() const override { return Live() != nullptr; }
   void Break() override {
     if (auto c = Live()) c->Close();
   }

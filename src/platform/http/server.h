@@ -26,6 +26,8 @@ class Responder {
   virtual bool Write(std::string_view data) = 0;
   // `last` and the end of the stream in one write.
   virtual void End(std::string_view last) = 0;
+  // False once the client is gone; what is written then goes nowhere.
+  virtual bool Alive() const = 0;
   // Closes without an end of stream, so that the client sees a failure.
   virtual void Break() = 0;
   // Called once if the client goes away before the answer is complete.

@@ -186,6 +186,34 @@ TEST(Frontend, HostileBodies) {
   EXPECT_EQ(BodyOf(service.Ask(Get("/v1/nothing")))["error"]["type"], "not_found_error");
 }
 
+TEST(Frontend, BodiesThatWouldTakeLongAreRefusedBeforeTheyAreBuilt) {
+  Service service;
+  const auto with_keys = [](int keys) {
+    std::string more;
+    for (int i = 0; i < keys; ++i) more += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":1";
+    return more;
+  };
+  EXPECT_THAT(service.Ask(Post(kText, Completion(",\"zz\":{" + with_keys(kMaxKeys) + "}"))),
+              StartsWith("HTTP/1.1 200 "));
+  const std::string wide = service.Ask(Post(kText, Completion(",\"zz\":{" + with_keys(kMaxKeys + 1) + "}")));
+  EXPECT_THAT(wide, StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(wide, HasSubstr("has an object of more than 2048 keys"));
+  std::string many;
+  for (int i = 0; i < kMaxKeysOfBody / 2; ++i) many += (i ? ",{\"a\":1,\"b\":2}" : "{\"a\":1,\"b\":2}");
+  EXPECT_THAT(service.Ask(Post(kText, Completion(",\"zz\":[" + many + "]"))), HasSubstr("has more than 65536 keys"));
+  const std::string hopeless = service.Ask(Post(kText, "{\"prompt\":\"" + std::string(1 << 20, 'a') + "\"}"));
+  EXPECT_THAT(hopeless, StartsWith("HTTP/1.1 400 "));
+  EXPECT_EQ(BodyOf(hopeless)["error"]["code"], "context_length_exceeded");
+  EXPECT_THAT(hopeless, HasSubstr("resulted in at least "));
+}
+
+TEST(Frontend, AssistantTurnsWithToolCallsAloneAreHistory) {
+  Service service;
+  EXPECT_THAT(service.Ask(Post(kChat, R"({"messages":[{"role":"user","content":"Hi"},
+      {"role":"assistant","content":null,"tool_calls":[{"id":"1"}]},{"role":"user","content":"and?"}]})")),
+              StartsWith("HTTP/1.1 200 "));
+}
+
 TEST(Frontend, ErrorsAreValidJsonWhateverTheyQuote) {
   Service service;
   EXPECT_THAT(BodyOf(service.Ask(Get("/%ff%22%0a")))["error"]["message"].get<std::string>(),

@@ -110,6 +110,14 @@ TEST(Frontend, LeavingAfterDoneIsNoCancel) {
   EXPECT_TRUE(service.backend.WaitForCancels(0).empty());
 }
 
+TEST(Frontend, ALargeBodyIsAnsweredToo) {
+  Service service;
+  const std::string text = Chat(",\"stream\":true,\"metadata\":\"" + std::string(100'000, 'x') + "\"");
+  EXPECT_THAT(service.Ask(Post(kChat, text)), testing::AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("[DONE]")));
+  EXPECT_THAT(service.Ask(Post("/tokenize", Chat(",\"metadata\":\"" + std::string(100'000, 'x') + "\""))),
+              HasSubstr("\"count\":"));
+}
+
 TEST(Frontend, TokensLeaveAsTheyCome) {
   Service service([](FakeBackend::Submitted) {});
   RawClient client(service.server->port());

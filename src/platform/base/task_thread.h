@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One thread that runs what is posted, in order, and a tick at most every second.
+// One thread that runs what is posted, in order, and a tick (if there is one) at most every second.
 #pragma once
 
 #include <condition_variable>
@@ -8,12 +8,12 @@
 #include <mutex>
 #include <thread>
 
-namespace tokenworks::grpc_frontend {
+namespace tokenworks::base {
 
-class TextThread {
+class TaskThread {
  public:
-  explicit TextThread(std::function<void()> tick) : tick_(std::move(tick)), thread_([this] { Run(); }) {}
-  ~TextThread() {
+  explicit TaskThread(std::function<void()> tick = nullptr) : tick_(std::move(tick)), thread_([this] { Run(); }) {}
+  ~TaskThread() {
     {
       std::lock_guard lock(mutex_);
       stopping_ = true;
@@ -45,7 +45,7 @@ class TextThread {
       const auto now = std::chrono::steady_clock::now();
       if (now - ticked < std::chrono::seconds(1)) continue;
       ticked = now;
-      tick_();
+      if (tick_) tick_();
     }
   }
 
@@ -57,4 +57,4 @@ class TextThread {
   std::thread thread_;
 };
 
-}  // namespace tokenworks::grpc_frontend
+}  // namespace tokenworks::base
