@@ -67,7 +67,8 @@ struct BlockCopy {
 
 struct StepPlan {
   uint64_t id = 0;
-  std::vector<SequenceId> ends;  // closed before anything else; their last sample was in an earlier plan
+  // Closed before anything else, also where the plan is then refused; their last sample was in an earlier plan.
+  std::vector<SequenceId> ends;
   std::vector<SequenceStart> starts;
   std::vector<BlockCopy> copies;
   std::vector<StepItem> items;
@@ -97,7 +98,8 @@ class Executor {
   using LayerGroupListener = std::function<void(uint64_t plan, int group)>;
   virtual void SetLayerGroupListener(LayerGroupListener listener) = 0;
 
-  // Errors: InvalidArgument for a plan that breaks the contract (a bug in the caller).
+  // Errors: InvalidArgument for a plan that breaks the contract (a bug in the caller): nothing of it is done but its
+  // ends.
   virtual Status Submit(StepPlan plan) = 0;
   // Blocks until the oldest submitted plan is done. Errors: Internal, ResourceExhausted (device memory),
   // DataLoss (the device is gone).

@@ -163,10 +163,6 @@ class Worker::Impl {
   // for the next: so the executor has its next step while it computes one, where its depth allows.
   void Engine() {
     std::deque<uint64_t> submitted;
-    const auto collect = [&] {
-      PostResult(submitted.front(), executor_->Collect());
-      submitted.pop_front();
-    };
     while (true) {
       std::optional<StepPlan> plan;
       {
@@ -179,7 +175,10 @@ class Worker::Impl {
         }
       }
       if (!plan) {
-        collect();
+        std::deque<Event> result;
+        result.push_back(StepDone{submitted.front(), executor_->Collect()});
+        submitted.pop_front();
+        PostResults(std::move(result));
         continue;
       }
       const uint64_t id = plan->id;
@@ -188,17 +187,21 @@ class Worker::Impl {
         submitted.push_back(id);
         continue;
       }
-      while (!submitted.empty()) collect();  // results are told in order
-      PostResult(id, status);
+      // Results are told in order, and together: nothing may be planned upon the earlier ones without the refusal.
+      std::deque<Event> results;
+      for (; !submitted.empty(); submitted.pop_front())
+        results.push_back(StepDone{submitted.front(), executor_->Collect()});
+      results.push_back(StepDone{id, status});
+      PostResults(std::move(results));
     }
   }
 
-  void PostResult(uint64_t plan, StatusOr<StepResult> result) {
-    {
-      std::lock_guard lock(mutex_);
-      ++unanswered_;
-    }
-    PostEvent(StepDone{plan, std::move(result)});
+  void PostResults(std::deque<Event> results) {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    unanswered_ += static_cast<int>(results.size());
+    for (Event& result : results) events_.push_back(std::move(result));
+    changed_.notify_all();
   }
 
   const std::unique_ptr<Executor> executor_;

@@ -14,6 +14,7 @@ InFlight Scheduler::State::TakeOldest(uint64_t plan) {
            "an answer to a plan that is not the oldest in flight");
   InFlight flight = std::move(in_flight.front());
   in_flight.erase(in_flight.begin());
+  for (const auto& [block, use] : flight.sources) pool.Drop(block, use);
   for (const PlannedItem& item : flight.items) {
     Sequence& s = Find(item.request)->sequences[item.sequence];
     --s.in_flight;

@@ -11,21 +11,20 @@ using base::StrCat;
 using kv_cache::Use;
 
 PlannedPush Scheduler::Grant(RequestId request, int cached_blocks, TimePoint now) {
-  (void)now;
   State& st = *state_;
   PlannedPush push{request, {}};
   Resident* r = st.Find(request);
   if (r == nullptr || r->ending) return push;
   r->granted = true;
-  r->first_push = cached_blocks;
+  r->pushed = cached_blocks;
   const auto waiting = std::find_if(r->sequences.begin(), r->sequences.end(),
                                     [](const Sequence& s) { return s.phase == SequencePhase::kWaiting; });
   Sequence& leader = waiting == r->sequences.end() ? r->sequences[0] : *waiting;
-  // What is computed already: everything when the prompt is done, cached prefix blocks before it has begun.
-  const int ready = r->prompt_done ? st.BlocksFor(static_cast<int>(r->request.prompt.size())) : 0;
-  for (int i = cached_blocks; i < ready; ++i) push.blocks.emplace_back(i, leader.blocks[i]);
-  if (!r->prompt_done && leader.phase == SequencePhase::kWaiting && st.Admit(*r, leader, now))
-    for (int i = cached_blocks; i < leader.registered; ++i) push.blocks.emplace_back(i, leader.blocks[i]);
+  if (!r->prompt_done && leader.phase == SequencePhase::kWaiting && st.MayBeAdmitted(*r)) st.Admit(*r, leader, now);
+  // What is computed already: everything when the prompt is done, else the cached prefix. A request that finds no room
+  // now pushes its prefix with its first chunk.
+  const int ready = r->prompt_done ? st.BlocksFor(static_cast<int>(r->request.prompt.size())) : leader.registered;
+  for (; r->pushed < ready; ++r->pushed) push.blocks.emplace_back(r->pushed, leader.blocks[r->pushed]);
   return push;
 }
 
@@ -60,7 +59,7 @@ void Scheduler::Recompute(RequestId request) {
     leader = false;
   }
   r->prompt_done = r->wanted_reservation = r->granted = false;
-  r->first_push = 0;
+  r->pushed = 0;
   r->use = Use::kActive;
 }
 
@@ -68,8 +67,8 @@ StatusOr<Reservation> Scheduler::Reserve(GenerationRequest request, TimePoint no
   State& st = *state_;
   TW_RETURN_IF_ERROR(st.CheckFits(request));
   if (st.residents.contains(request.id)) return absl::AlreadyExistsError("a request of this id is already here");
-  if (st.residents.size() >= static_cast<size_t>(st.options.running_max))
-    return absl::ResourceExhaustedError("the worker has as many requests as it may hold");
+  if (st.LiveSequences() + static_cast<int>(request.n) > st.options.running_max)
+    return absl::ResourceExhaustedError("the worker has as many sequences as it may hold");
   const RequestId id = request.id;
   Resident& r = st.Insert(std::move(request), Route::kLocal, now);
   r.decode_side = true;

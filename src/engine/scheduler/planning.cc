@@ -45,9 +45,8 @@ void AddItem(Builder& b, Resident& r, Sequence& s, int rows) {
   }
   if (r.route == Route::kHandoff && !r.prompt_done) {
     PlannedPush push{r.request.id, {}};
-    const int first = first_row / kBlockTokens,
-              last = samples ? (s.total() + kBlockTokens - 1) / kBlockTokens : (first_row + rows) / kBlockTokens;
-    for (int i = std::max(first, r.first_push); i < last; ++i) push.blocks.emplace_back(i, s.blocks[i]);
+    const int last = samples ? (s.total() + kBlockTokens - 1) / kBlockTokens : (first_row + rows) / kBlockTokens;
+    for (; r.pushed < last; ++r.pushed) push.blocks.emplace_back(r.pushed, s.blocks[r.pushed]);
     if (!push.blocks.empty()) b.step.pushes.push_back(std::move(push));
   }
   ++s.in_flight;
@@ -65,7 +64,8 @@ void AddItem(Builder& b, Resident& r, Sequence& s, int rows) {
 bool Scheduler::State::Preempt(const Resident* except_request, uint32_t except_sequence) {
   std::pair<Resident*, uint32_t> victim{nullptr, 0};
   for (const auto& [r, i] : running) {
-    if (r->sequences[i].in_flight || (r == except_request && i == except_sequence)) continue;
+    const bool pushing = r->route == Route::kHandoff && r->granted;  // its blocks may wait for their turn on the wire
+    if (pushing || r->sequences[i].in_flight || (r == except_request && i == except_sequence)) continue;
     if (victim.first == nullptr || std::tuple(r->request.priority, r->order, i) >
                                        std::tuple(victim.first->request.priority, victim.first->order, victim.second))
       victim = {r, i};
@@ -105,6 +105,24 @@ int Scheduler::State::ChunkRows(int others, int most) const {
   const int rows = others + wanted, quantum = options.row_quantum;
   const int whole = rows < 2 * quantum ? rows : rows / quantum * quantum;
   return whole > others ? whole - others : wanted;
+}
+
+int Scheduler::State::LiveSequences() const {
+  int live = 0;
+  for (const auto& [id, r] : residents) {
+    const bool led = std::any_of(r->sequences.begin(), r->sequences.end(),
+                                 [](const Sequence& s) { return s.phase == SequencePhase::kRunning; });
+    for (const Sequence& s : r->sequences)
+      live += s.phase == SequencePhase::kRunning || (s.phase == SequencePhase::kHeld && r->decode_side) ||
+              (s.phase == SequencePhase::kFollowing && led);
+  }
+  return live;
+}
+
+bool Scheduler::State::MayBeAdmitted(const Resident& r) const {
+  const auto follows = [](const Sequence& s) { return s.phase == SequencePhase::kFollowing; };
+  const auto more = 1 + std::count_if(r.sequences.begin(), r.sequences.end(), follows);
+  return LiveSequences() + static_cast<int>(more) <= options.running_max;
 }
 
 // Gives a waiting sequence its blocks; false when the pool cannot hold it now.
@@ -150,27 +168,34 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
   Builder b;
   b.rows_left = st.options.step_rows_max;
   // Decode rows first: one per resident that has all but its last position.
-  for (size_t i = 0; i < st.running.size() && b.rows_left > 0; ++i) {
-    const auto [r, index] = st.running[i];
+  // Who still needs a block as it is; plans copy their sources before they compute anything.
+  const auto sharers = [&](BlockId block) {
+    int n = st.pool.holders(block);
+    const auto copies_it = [&](const auto& source) { return source.first == block; };
+    for (const InFlight& flight : st.in_flight)
+      n -= std::count_if(flight.sources.begin(), flight.sources.end(), copies_it);
+    return n - static_cast<int>(std::count_if(b.flight.sources.begin(), b.flight.sources.end(), copies_it));
+  };
+  for (const auto& [r, index] : std::vector(st.running)) {  // a copy: preemption takes others out
     Sequence& s = r->sequences[index];
-    if (!st.MayBePlanned(*r, s) || s.planned_total() - s.planned() != 1) continue;
+    if (b.rows_left == 0) break;
+    if (s.phase != SequencePhase::kRunning || !st.MayBePlanned(*r, s) || s.planned_total() - s.planned() != 1) continue;
     bool preempted_itself = false;
     const int tail = s.planned() / kBlockTokens;
-    while (!st.Grow(*r, s, s.planned_total()) || (tail < static_cast<int>(s.blocks.size()) &&
-                                                  st.pool.holders(s.blocks[tail]) > 1 && st.pool.available() == 0)) {
+    while (!st.Grow(*r, s, s.planned_total()) ||
+           (tail < static_cast<int>(s.blocks.size()) && sharers(s.blocks[tail]) > 1 && st.pool.available() == 0)) {
       if (st.Preempt(r, index)) continue;
       preempted_itself = true;
       break;
     }
-    if (preempted_itself) continue;             // everything else is in flight: try again after it
-    if (st.pool.holders(s.blocks[tail]) > 1) {  // copy on write
+    if (preempted_itself) continue;     // everything else is in flight: try again after it
+    if (sharers(s.blocks[tail]) > 1) {  // copy on write; the source is kept until the plan has copied it
       const BlockId copy = *st.pool.Allocate(r->use);
       b.step.plan.copies.push_back({s.blocks[tail], copy});
-      st.pool.Drop(s.blocks[tail], r->use);
+      b.flight.sources.emplace_back(s.blocks[tail], r->use);
       s.blocks[tail] = copy;
     }
     AddItem(b, *r, s, 1);
-    i = std::min(i, st.running.size());
   }
   int prefill_rows = st.ChunkRows(b.flight.rows, st.options.step_rows_max);
   const auto add_chunk = [&](Resident& r, Sequence& s) {
@@ -182,10 +207,10 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
     Sequence& s = r->sequences[index];
     if (prefill_rows > 0 && st.MayBePlanned(*r, s) && s.planned_total() - s.planned() > 1) add_chunk(*r, s);
   }
-  for (auto it = st.waiting.begin();
-       it != st.waiting.end() && prefill_rows > 0 && static_cast<int>(st.running.size()) < st.options.running_max;) {
+  for (auto it = st.waiting.begin(); it != st.waiting.end() && prefill_rows > 0;) {
     const auto [r, index] = (it++)->second;
     if (r->ending || (r->route == Route::kHandoff && !r->granted)) continue;
+    if (!st.MayBeAdmitted(*r)) break;
     if (!st.Admit(*r, r->sequences[index], now)) break;  // in order: nobody overtakes a request that waits for blocks
     add_chunk(*r, r->sequences[index]);
   }

@@ -53,7 +53,7 @@ struct Resident {
   bool decode_side = false;  // came by Reserve
   bool wanted_reservation = false, granted = false;
   bool prompt_done = false;
-  int first_push = 0;  // prompt blocks below are cached at the peer
+  int pushed = 0;  // prompt blocks below are cached at the peer or told to be pushed
   std::vector<Sequence> sequences;
   kv_cache::Use use = kv_cache::Use::kActive;
   uint64_t order = 0;  // of arrival

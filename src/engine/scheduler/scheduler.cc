@@ -73,6 +73,8 @@ void Scheduler::Report(WorkerReport& report) const {
   for (const auto& [id, r] : st.residents)
     for (const Sequence& s : r->sequences)
       for (const BlockId b : s.blocks) ++held[b];
+  for (const InFlight& flight : st.in_flight)
+    for (const auto& [block, use] : flight.sources) ++held[block];
   for (BlockId b = 0; b < st.options.kv_blocks; ++b) report.kv.leaked += held[b] != st.pool.holders(b);
   report.prompt_tokens_computed = st.prompt_tokens_computed;
   report.prompt_tokens_cached = st.prompt_tokens_cached;

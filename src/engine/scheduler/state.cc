@@ -18,6 +18,9 @@ Resident* Scheduler::State::Find(RequestId id) {
 Status Scheduler::State::CheckFits(const GenerationRequest& request) const {
   if (request.prompt.empty() || request.n == 0)
     return absl::InvalidArgumentError("a request needs a prompt and at least one sequence");
+  if (request.n > static_cast<uint32_t>(options.running_max))
+    return absl::InvalidArgumentError(base::StrCat("a request of ", request.n, " sequences: this worker runs at most ",
+                                                   options.running_max, " at once"));
   const int prompt = static_cast<int>(request.prompt.size());
   if (prompt + 1 > options.context_length || (prompt + kBlockTokens) / kBlockTokens > options.kv_blocks)
     return absl::InvalidArgumentError(base::StrCat("a prompt of ", prompt,

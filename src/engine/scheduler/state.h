@@ -26,6 +26,7 @@ struct InFlight {
   uint64_t plan;
   std::vector<PlannedItem> items;
   int rows = 0;
+  std::vector<std::pair<BlockId, kv_cache::Use>> sources;  // of its copies, held until it is completed
 };
 
 struct Scheduler::State {
@@ -87,6 +88,10 @@ struct Scheduler::State {
   bool Preempt(const Resident* except_request, uint32_t except_sequence);
   void AskForReservations();
   bool Admit(Resident& r, Sequence& s, TimePoint now);
+  // Sequences that have, or are about to have, a row in every step.
+  int LiveSequences() const;
+  // One waiting sequence of the request and those that follow it would not be too many.
+  bool MayBeAdmitted(const Resident& r) const;
   // The sequence may have a row in the next plan, whatever the plans in flight bring.
   bool MayBePlanned(const Resident& r, const Sequence& s) const;
   int ChunkLimit() const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/base/framed_socket.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -13,6 +14,7 @@
 namespace tokenworks::base {
 namespace {
 
+constexpr int kPauseMs = 20;
 constexpr size_t kSliceBytes = 1 << 20;
 
 StatusOr<sockaddr_un> Address(const std::string& path) {
@@ -81,6 +83,7 @@ void FramedSocket::Start(OnMessage message, OnClosed closed) {
 }
 
 bool FramedSocket::Send(const std::string& message, int fd) {
+  if (message.size() > kMaxFrameBytes) return false;  // the peer would close the connection of everybody
   std::lock_guard lock(write_mutex_);
   uint32_t size = static_cast<uint32_t>(message.size());
   std::string frame(reinterpret_cast<const char*>(&size), sizeof size);
@@ -140,9 +143,16 @@ StatusOr<std::unique_ptr<FramedListener>> FramedListener::Start(const std::strin
   out->thread_ = std::thread([raw = out->fd_.get(), accepted = std::move(accepted)] {
     while (true) {
       const int connection = accept4(raw, nullptr, nullptr, SOCK_CLOEXEC);
-      if (connection < 0 && errno == EINTR) continue;
-      if (connection < 0) return;
-      accepted(UniqueFd(connection));
+      if (connection >= 0) {
+        accepted(UniqueFd(connection));
+        continue;
+      }
+      if (errno == EINVAL || errno == EBADF) return;  // shut down: nobody listens any more
+      // Out of descriptors or memory, or a peer that has left: others are to find somebody when that is over.
+      if (errno != EINTR && errno != ECONNABORTED) {
+        pollfd nothing{-1, 0, 0};
+        poll(&nothing, 1, kPauseMs);
+      }
     }
   });
   return out;

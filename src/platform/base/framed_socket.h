@@ -29,7 +29,7 @@ class FramedSocket {
 
   // Once. The callbacks run on the reader's thread; closed is the last one.
   void Start(OnMessage message, OnClosed closed);
-  // False when the connection is gone.
+  // False when the connection is gone, or the message is longer than a frame may be.
   bool Send(const std::string& message, int fd = -1);
   void Close();
 

@@ -62,7 +62,12 @@ class Pipeline {
     while (static_cast<int>(plans_.size()) < depth_) {
       auto planned = scheduler_.Plan(now);
       if (!planned) break;
-      for (const StepItem& item : planned->plan.items) pending_ += item.tokens[0] == kPendingToken;
+      int samples = 0;
+      for (const StepItem& item : planned->plan.items) {
+        pending_ += item.tokens[0] == kPendingToken;
+        samples += static_cast<int>(item.samples.size());
+      }
+      most_samples_ = std::max(most_samples_, samples);
       plans_.push_back(std::move(planned->plan));
     }
     if (plans_.empty()) return false;
@@ -79,6 +84,7 @@ class Pipeline {
     return true;
   }
   int pending() const { return pending_; }
+  int most_samples() const { return most_samples_; }  // of one plan
 
  private:
   Scheduler& scheduler_;
@@ -86,7 +92,7 @@ class Pipeline {
   const int depth_;
   std::deque<StepPlan> plans_;
   std::map<SequenceId, TokenId> drawn_;
-  int pending_ = 0;
+  int pending_ = 0, most_samples_ = 0;
 };
 
 inline std::vector<TokenId> Expected(const GenerationRequest& r, uint32_t sequence) {

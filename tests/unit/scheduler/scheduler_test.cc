@@ -161,6 +161,70 @@ TEST(Scheduler, HandsOffWithoutComputingAPromptTokenOnTheDecodeSide) {
   EXPECT_EQ(Kv(prefill).sending + Kv(decode).active + Kv(decode).reserved, 0);
 }
 
+TEST(Scheduler, ARequestThatFindsNoRoomWhenItIsGrantedPushesItsCachedPrefixLater) {
+  std::mt19937 rng(5);
+  ManualClock clock;
+  FakeDevice device(14);
+  Scheduler scheduler(Options(14));
+  Pipeline pipeline(scheduler, device, 1);
+  auto first = MakeRequest(1, 80, 1, rng);
+  ASSERT_TRUE(scheduler.Admit(first, Route::kLocal, clock.Now()).ok());  // leaves its prompt in the cache
+  while (pipeline.Step(clock.Now())) {
+  }
+  auto other = MakeRequest(2, 130, 30, rng);
+  other.prompt.assign(130, 7);
+  ASSERT_TRUE(scheduler.Admit(other, Route::kLocal, clock.Now()).ok());
+  ASSERT_TRUE(pipeline.Step(clock.Now()));
+  auto handed = MakeRequest(3, 120, 9, rng);
+  std::copy(first.prompt.begin(), first.prompt.end(), handed.prompt.begin());
+  ASSERT_TRUE(scheduler.Admit(handed, Route::kHandoff, clock.Now()).ok());
+  ASSERT_TRUE(pipeline.Step(clock.Now()));
+  std::set<int> pushed;
+  for (const auto& [ordinal, block] : scheduler.Grant(handed.id, 1, clock.Now()).blocks) pushed.insert(ordinal);
+  EXPECT_TRUE(pushed.empty()) << "the pool is full: what is tested is not what happens";
+  for (int step = 0; step < 100 && scheduler.TakeOutput().prefill_done.empty(); ++step)
+    if (auto planned = scheduler.Plan(clock.Now())) {
+      for (const PlannedPush& push : planned->pushes)
+        for (const auto& [ordinal, block] : push.blocks) EXPECT_TRUE(pushed.insert(ordinal).second) << "twice";
+      scheduler.Complete(device.Run(planned->plan), clock.Now());
+    }
+  EXPECT_EQ(pushed, (std::set<int>{1, 2, 3, 4, 5, 6, 7})) << "all but what the peer has";
+}
+
+TEST(Scheduler, NoMoreSequencesThanMayRunAtOnce) {
+  for (const int depth : {1, 2}) {
+    std::mt19937 rng(6);
+    ManualClock clock;
+    FakeDevice device(200);
+    SchedulerOptions options = Options(200, depth);
+    options.running_max = 8;
+    Scheduler scheduler(options);
+    Pipeline pipeline(scheduler, device, depth);
+    EXPECT_EQ(scheduler.Admit(MakeRequest(9, 10, 5, rng, 9), Route::kLocal, clock.Now()).code(),
+              StatusCode::kInvalidArgument);
+    std::map<RequestId, GenerationRequest> requests;
+    for (uint64_t id = 1; id <= 5; ++id) {
+      auto r = MakeRequest(id, 10, 12, rng, 3);
+      requests[r.id] = r;
+      ASSERT_TRUE(scheduler.Admit(r, Route::kLocal, clock.Now()).ok());
+    }
+    Seen seen;
+    int refused = 0;
+    for (uint64_t id = 100; pipeline.Step(clock.Now()); ++id) {
+      seen.Take(scheduler.TakeOutput());
+      const auto r = MakeRequest(id, 20, 5, rng, 4);
+      refused += scheduler.Reserve(r, clock.Now()).status().code() == StatusCode::kResourceExhausted;
+      scheduler.DropReservation(r.id);
+    }
+    seen.Take(scheduler.TakeOutput());
+    EXPECT_LE(pipeline.most_samples(), 8);
+    EXPECT_GE(pipeline.most_samples(), 6);
+    EXPECT_GT(refused, 0) << "two requests of three sequences leave no room for four";
+    for (const auto& [id, r] : requests)
+      for (uint32_t q = 0; q < r.n; ++q) EXPECT_EQ(seen.tokens[id][q], Expected(r, q)) << id.value << "/" << q;
+  }
+}
+
 TEST(Scheduler, EndsARequestHereWhenItsFirstTokenIsItsLast) {
   std::mt19937 rng(4);
   ManualClock clock;

@@ -99,7 +99,11 @@ CpuExecutor::~CpuExecutor() {
 
 Status CpuExecutor::Submit(StepPlan plan) {
   if (plan_.has_value()) return absl::InvalidArgumentError("a plan is already submitted; the CPU executor has depth 1");
-  TW_RETURN_IF_ERROR(CheckStepPlan(plan, info_, [&](SequenceId id) { return sampler_->IsOpen(id); }));
+  const Status sound = CheckStepPlan(plan, info_, [&](SequenceId id) { return sampler_->IsOpen(id); });
+  if (!sound.ok()) {
+    for (const SequenceId& sequence : plan.ends) sampler_->Close(sequence);  // nobody says it again
+    return sound;
+  }
   plan_ = std::move(plan);
   return OkStatus();
 }

@@ -33,17 +33,27 @@ Status CudaExecutor::CheckPending(const StepPlan& plan) const {
   return OkStatus();
 }
 
+Status CudaExecutor::Check(const StepPlan& plan) const {
+  TW_RETURN_IF_ERROR(CheckStepPlan(plan, info_, [&](SequenceId id) { return sampling_->IsOpen(id); }));
+  TW_RETURN_IF_ERROR(CheckLimits(plan));
+  return CheckPending(plan);
+}
+
 Status CudaExecutor::Submit(StepPlan plan) {
   if (in_flight_ == kDepth)
     return absl::InvalidArgumentError(StrCat(kDepth, " plans are submitted already; collect one first"));
-  TW_RETURN_IF_ERROR(CheckStepPlan(plan, info_, [&](SequenceId id) { return sampling_->IsOpen(id); }));
-  TW_RETURN_IF_ERROR(CheckLimits(plan));
-  TW_RETURN_IF_ERROR(CheckPending(plan));
-  for (const SequenceId& sequence : plan.ends) sampling_->Close(sequence);
+  const Status sound = Check(plan);
+  for (const SequenceId& sequence : plan.ends)
+    sampling_->Close(sequence);  // of a refused plan too: nobody says it again
+  TW_RETURN_IF_ERROR(sound);
   for (const SequenceStart& start : plan.starts) sampling_->Open(start);
   TW_RETURN_IF_ERROR(LearnForPenalties(plan));
   StepSlot& slot = slots_[(oldest_ + in_flight_) % kDepth];
-  TW_RETURN_IF_ERROR(Enqueue(plan, slot));
+  const Status enqueued = Enqueue(plan, slot);
+  if (!enqueued.ok()) {
+    (void)device_->Synchronize(stream_);  // a copy from the slot's memory may be under way
+    return enqueued;
+  }
   ++in_flight_;
   return OkStatus();
 }
@@ -112,8 +122,9 @@ Status CudaExecutor::UploadEdits(const std::vector<kernels::LogitEdit>& edits, S
   if (edits.empty()) return OkStatus();
   if (edits.size() > edits_.size()) {  // rare: more penalised tokens than ever before
     TW_RETURN_IF_ERROR(device_->Synchronize(stream_));
-    TW_ASSIGN_OR_RETURN(edits_, device::Buffer<kernels::LogitEdit>::Create(*device_, 2 * edits.size()));
+    TW_ASSIGN_OR_RETURN(auto larger, device::Buffer<kernels::LogitEdit>::Create(*device_, 2 * edits.size()));
     TW_ASSIGN_OR_RETURN(edited_, device::Buffer<float>::Create(*device_, 2 * edits.size()));
+    edits_ = std::move(larger);  // last: its size says that both are large enough
   }
   if (edits.size() > slot.edits.size()) {
     TW_ASSIGN_OR_RETURN(slot.edits, device::Pinned<kernels::LogitEdit>::Create(*device_, 2 * edits.size()));

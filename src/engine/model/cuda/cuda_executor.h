@@ -53,6 +53,7 @@ class CudaExecutor final : public Executor {
   explicit CudaExecutor(std::unique_ptr<device::Device> device) : device_(std::move(device)) {}
   Status Prepare(CudaExecutorOptions options);
   Status CaptureGraphs();
+  Status Check(const StepPlan& plan) const;
   Status CheckLimits(const StepPlan& plan) const;
   // Every pending token of the plan is one that the plan before draws.
   Status CheckPending(const StepPlan& plan) const;

@@ -31,13 +31,14 @@ Status CheckShape(const ModelConfig& c) {
 uint64_t WeightBytes(const ModelConfig& c) {
   const uint64_t e = c.embedding, q = c.query_heads * c.head_dim, kv = c.kv_heads * c.head_dim, f = c.feed_forward;
   const uint64_t layer = 2 * ((q + 2 * kv) * e + q * e + 3 * f * e) + 2 * 4 * e;
-  return layer * c.layers + 2 * e * c.vocabulary * (c.tied_embedding ? 1 : 2) + 4 * e;
+  return layer * c.layers + 2 * e * LogitsStride(c.vocabulary) * (c.tied_embedding ? 1 : 2) + 4 * e;
 }
 
 uint64_t WorkspaceBytes(const ModelConfig& c, const StepLimits& limits, int multiprocessors) {
   const uint64_t e = c.embedding, q = c.query_heads * c.head_dim, kv = c.kv_heads * c.head_dim, f = c.feed_forward;
   const uint64_t row = 2 * (3 * e + (q + 2 * kv) + 2 * q + 3 * f);
-  return row * limits.rows + (2 * 2 * e + 4 * LogitsStride(c.vocabulary)) * limits.samples +
+  return row * limits.rows +
+         (2 * 2 * e + 4 * LogitsStride(c.vocabulary)) * static_cast<uint64_t>(RowBucket(limits.samples)) +
          4 * MaxPartialFloats(c, limits, multiprocessors) + InputBytes(c, limits);
 }
 

@@ -29,7 +29,7 @@ namespace {
 int32_t Tell(const Status& from, TwStatus* to) {
   to->code = static_cast<int32_t>(from.raw_code());
   const size_t n = std::min(from.message().size(), sizeof(to->message) - 1);
-  std::memcpy(to->message, from.message().data(), n);
+  if (n > 0) std::memcpy(to->message, from.message().data(), n);
   to->message[n] = 0;
   return to->code;
 }
