@@ -121,6 +121,7 @@ void WorkerCore::OnPeerConnected(std::shared_ptr<PeerLink> link) {
 
 void WorkerCore::OnPeerMessage(const std::shared_ptr<PeerLink>& link, const kv_transfer::PeerMessage& message,
                                TimePoint now) {
+  report_due_ = true;
   if (const auto* hello = std::get_if<kv_transfer::PeerHello>(&message)) {
     const Status status = CheckAgreement(OwnPeerHello(), *hello);
     link->worker = hello->worker;
@@ -139,6 +140,7 @@ void WorkerCore::OnPeerMessage(const std::shared_ptr<PeerLink>& link, const kv_t
 }
 
 void WorkerCore::OnPeerClosed(const std::shared_ptr<PeerLink>& link, TimePoint now) {
+  report_due_ = true;
   sender_.OnLost(link, now);
   receiver_.OnLost(link, now);
   links_.erase(link);
