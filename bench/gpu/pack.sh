@@ -5,14 +5,14 @@ set -eu
 cd "$(dirname "$0")/../.."
 jobs=${JOBS:-2}
 cmake --preset cuda >/dev/null
-cmake --build build/cuda -j "$jobs" --target gpu_bench gpu_bench_host
+cmake --build build/cuda -j "$jobs" --target gpu_bench gpu_bench_host executor_bench executor_bench_host
 pack=build/gpu_pack
 rm -rf "$pack" && mkdir -p "$pack"
-cp build/cuda/bench/gpu/gpu_bench build/cuda/bench/gpu/host/gpu_bench_host bench/gpu/run.sh "$pack"/
-strip "$pack"/gpu_bench "$pack"/gpu_bench_host
+cp build/cuda/bench/gpu/{gpu_bench,host/gpu_bench_host,executor_bench,executor_bench_host} bench/gpu/run.sh bench/gpu/model/*.py "$pack"/
+strip "$pack"/gpu_bench* "$pack"/executor_bench*
 git rev-parse HEAD >"$pack/commit"
 # Everything but the C and C++ runtime (the GPU host's are newer) that the GPU binary is linked with.
-for lib in $(ldd "$pack/gpu_bench" | awk '/=> \//{print $3}'); do
+for lib in $(ldd "$pack/gpu_bench" "$pack/executor_bench" | awk '/=> \//{print $3}'); do
   case $(basename "$lib") in libc.so*|libm.so*|libdl.so*|libpthread.so*|librt.so*|ld-linux*|libstdc++.so*|libgcc_s.so*) ;; *) mkdir -p "$pack/lib" && cp -L "$lib" "$pack/lib/" ;; esac
 done
 kib=$(du -sk "$pack" | cut -f1)

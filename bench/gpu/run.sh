@@ -42,13 +42,27 @@ if [ "$host" = 0 ]; then
   [ -z "$sanitizer" ] || stage sanitizer 45 "$sanitizer" --tool memcheck --error-exitcode 9 "$bench" correctness \
     --gtest_filter='EmbeddingTest*:SwiGlu*:*GemvCases*/0:*GemvCases*/3:*DecodeAttentionTest*/1:*DecodeAttentionTest*/5:PrefillAttention*:SampleTest.Ties*:SampleTest.Pen*:Rope*:Kv*'
 fi
+# The executor: logits against PyTorch's on files made from a seed, then its speed.
+executor=$here/executor_bench; [ "$host" = 0 ] || executor=$here/executor_bench_host
+models=$(mktemp -d)
+trap 'rm -rf "$models"' EXIT
+if [ "$host" = 1 ]; then shapes=tiny; speed=tiny; else shapes="smollm2 llama8b-2"; speed=llama8b; fi
+for shape in $shapes; do
+  stage "make $shape" 40 python3 "$here/make_model.py" "$shape" "$models/$shape.gguf"
+  stage "logits $shape" 40 "$executor" "$models/$shape.gguf" logits "$models/$shape.bin"
+  [ "$host" = 1 ] || stage "PyTorch $shape" 40 python3 "$here/torch_reference.py" "$models/$shape.gguf" "$models/$shape.bin" --json "$out/logits-$shape.json"
+  rm -f "$models/$shape.bin"
+done
+[ -f "$models/$speed.gguf" ] || stage "make $speed" 60 python3 "$here/make_model.py" "$speed" "$models/$speed.gguf"
+stage "executor $speed" 60 "$executor" "$models/$speed.gguf" speed --json "$out/executor.json"
+rm -rf "$models"
 stage steps 90 "$bench" steps --json "$out/steps.json"
 stage sweep 90 "$bench" sweep --json "$out/sweep.json"
 python3 - "$out" "$commit" "$(date -u +%F)" <<'P'
 import json, os, sys
 out, commit, date = sys.argv[1:]
 whole = {"commit": commit, "date": date}
-for part in ("steps", "sweep"):
+for part in ("steps", "sweep", "executor", "logits-smollm2", "logits-llama8b-2"):
     path = os.path.join(out, part + ".json")
     if os.path.exists(path): whole[part] = json.load(open(path))
 json.dump(whole, open(os.path.join(out, "gpu_bench.json"), "w"), indent=1)
