@@ -91,12 +91,17 @@ int RunRole(int argc, char** argv) {
 int RunChat(int argc, char** argv) {
   CLI::App app(
       "Talk to a cluster; starts one when none runs.\n\nexamples:\n  tokenworks chat \"What is a GPU?\"\n  tokenworks "
-      "chat");
-  std::string name = "local", prompt;
+      "chat --system \"You answer in one sentence.\" --temperature 0");
+  std::string name = "local", prompt, system;
   int max_tokens = 512;
+  double temperature = 0.2;  // small models ramble at 1
   app.add_option("PROMPT", prompt, "one question; without it a conversation");
-  app.add_option("--name", name, "name of the cluster");
+  app.add_option("--name", name, "name of the cluster")->capture_default_str();
   app.add_option("--max-tokens", max_tokens, "longest answer")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--temperature", temperature, "0 = always the likeliest token")
+      ->check(CLI::Range(0.0, 2.0))
+      ->capture_default_str();
+  app.add_option("--system", system, "what the model is told to be; empty = its template's own");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   auto port = ClusterPort(name);
   if (!port.ok()) {
@@ -109,6 +114,7 @@ int RunChat(int argc, char** argv) {
     if (!port.ok()) return Fail(port.status());
   }
   json messages = json::array();
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
   while (true) {
     std::string line = prompt;
     if (prompt.empty()) {
@@ -117,7 +123,11 @@ int RunChat(int argc, char** argv) {
       if (line.empty()) continue;
     }
     messages.push_back({{"role", "user"}, {"content", line}});
-    const json body = {{"model", "default"}, {"messages", messages}, {"stream", true}, {"max_tokens", max_tokens}};
+    const json body = {{"model", "default"},
+                       {"messages", messages},
+                       {"stream", true},
+                       {"max_tokens", max_tokens},
+                       {"temperature", temperature}};
     std::string text, error;
     const auto answer = Http(*port, "POST", "/v1/chat/completions",
                              body.dump(-1, ' ', false, json::error_handler_t::replace), [&](const std::string& event) {
@@ -134,7 +144,11 @@ int RunChat(int argc, char** argv) {
                              });
     std::printf("\n");
     if (!answer.ok()) return Fail(answer.status());
-    if (answer->status != 200 || !error.empty()) return Fail(absl::InternalError(error.empty() ? answer->body : error));
+    if (answer->status != 200 && error.empty()) {
+      const json refusal = json::parse(answer->body, nullptr, false);
+      error = refusal.is_object() && refusal.contains("error") ? refusal["error"].value("message", "") : answer->body;
+    }
+    if (!error.empty()) return Fail(absl::InternalError(error));
     if (!prompt.empty()) return 0;
     messages.push_back({{"role", "assistant"}, {"content", text}});
   }

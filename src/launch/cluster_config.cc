@@ -160,7 +160,10 @@ Status Validate(const ClusterConfig& c) {
 
 std::string PrintConfig(const ClusterConfig& config) {
   std::string out;
-  for (const Key& k : Schema()) out += StrCat(k.path, ": ", k.get(config), "\n");
+  for (const Key& k : Schema()) {
+    const std::string value = k.get(config);
+    out += StrCat(k.path, ": ", value.empty() ? "\"\"" : value, "\n");  // as YAML reads it back
+  }
   return out;
 }
 
@@ -178,7 +181,8 @@ Status LoadText(const std::string& text, ClusterConfig& config) {
   for (std::string line; std::getline(lines, line);) {
     const size_t colon = line.find(": ");
     if (colon == std::string::npos) continue;
-    TW_RETURN_IF_ERROR(SetKey(config, line.substr(0, colon), line.substr(colon + 2)));
+    const std::string value = line.substr(colon + 2);
+    TW_RETURN_IF_ERROR(SetKey(config, line.substr(0, colon), value == "\"\"" ? "" : value));
   }
   return OkStatus();
 }

@@ -39,6 +39,7 @@ void WorkerTable::Hear(const WorkerId& id, FromWorker& message, TimePoint now) {
     if (w.status.hello.incarnation != 0 && w.status.hello.incarnation != message.hello->incarnation)
       ++w.status.restarts;
     w.status.hello = std::move(*message.hello);
+    w.status.report.kv = {.total = w.status.hello.kv_blocks, .free = w.status.hello.kv_blocks};  // until it reports
     w.status.role = w.status.hello.role;
     w.status.state = WorkerState::kReady;
   }

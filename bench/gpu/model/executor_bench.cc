@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
   const std::string name = (*device)->info().name;
   const auto begin = tokenworks::bench::Clock::now();
   auto executor =
-      CudaExecutor::Create({.model_path = argv[1], .kv_bytes = kSmall ? uint64_t{8} << 20 : 0}, std::move(*device));
+      CudaExecutor::Create({.model_path = argv[1], .kv_bytes = kSmall ? uint64_t{64} << 20 : 0}, std::move(*device));
   if (!executor.ok()) {
     std::printf("%s\n", std::string(executor.status().message()).c_str());
     return 1;

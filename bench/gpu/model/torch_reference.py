@@ -50,7 +50,7 @@ def read_gguf(path):
         n = 1
         for d in dims:
             n *= d
-        flat = torch.frombuffer(data, dtype=torch.float32 if kind == 0 else torch.bfloat16, count=n, offset=start + offset)
+        flat = torch.frombuffer(bytearray(data[start + offset:start + offset + n * (4 if kind == 0 else 2)]), dtype=torch.float32 if kind == 0 else torch.bfloat16)
         tensors[name] = flat.reshape(dims[::-1])
     return meta, tensors
 

@@ -50,7 +50,7 @@ void FillInputs(const StepPlan& plan, const StepShape& shape, const std::vector<
   int sample = 0;
   for (size_t i = 0; i < plan.items.size(); ++i)
     for (size_t k = 0; k < plan.items[i].samples.size(); ++k) sample_row[sample++] = last_row[i];
-  std::memcpy(out + at.sampling, rows.data(), rows.size() * sizeof(kernels::SamplingRow));
+  if (!rows.empty()) std::memcpy(out + at.sampling, rows.data(), rows.size() * sizeof(kernels::SamplingRow));
 }
 
 }  // namespace tokenworks::model::cuda
