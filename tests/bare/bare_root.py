@@ -32,7 +32,6 @@ def make_root(root):
     if (root / "etc/debian_version").exists():
         return
     subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(root)], check=True, stdout=subprocess.DEVNULL)
-    (root / "etc/apt/sources.list").write_text("deb http://deb.debian.org/debian bookworm main\n")
     for file in map(pathlib.Path, SITE_FILES):
         if file.exists():
             target = root / file.relative_to("/")
