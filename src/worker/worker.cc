@@ -133,7 +133,8 @@ class Worker::Impl {
       std::deque<Event> events;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, kTickEvery, [&] { return stopping_ || !events_.empty(); });
+        const TimePoint until = std::min(core_.report_at(), std::chrono::steady_clock::now() + kTickEvery);
+        changed_.wait_until(lock, until, [&] { return stopping_ || !events_.empty(); });
         if (stopping_) return;
         events.swap(events_);
       }

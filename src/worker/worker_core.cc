@@ -168,6 +168,7 @@ void WorkerCore::OnLayerGroup(uint64_t plan, int group, TimePoint now) { sender_
 void WorkerCore::OnStepDone(uint64_t plan, const StatusOr<StepResult>& result, TimePoint now) {
   --in_flight_;
   ++steps_;
+  report_due_ = true;
   if (result.ok())
     scheduler_.Complete(*result, now);
   else
@@ -225,6 +226,8 @@ WorkerReport WorkerCore::MakeReport() const {
   if (options_.read_gpu) report.gpu = options_.read_gpu();
   return report;
 }
+
+TimePoint WorkerCore::report_at() const { return reported_ + (report_due_ ? kReportEvery : kReportAtLeast); }
 
 std::optional<FromWorker> WorkerCore::TakeOutput(TimePoint now) {
   Collect(now);

@@ -41,6 +41,8 @@ class WorkerCore {
   // The next step, when fewer than ExecutorInfo::depth are in flight and there is something to do.
   std::optional<StepPlan> NextPlan(TimePoint now);
   int steps_in_flight() const { return in_flight_; }
+  // When TakeOutput is to be called again though nothing happens: a report waits for its turn.
+  TimePoint report_at() const;
   // What the router is to hear now; nothing when there is nothing to say.
   std::optional<FromWorker> TakeOutput(TimePoint now);
   WorkerHello Hello() const;
