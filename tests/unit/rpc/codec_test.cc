@@ -99,6 +99,7 @@ TEST(Codec, MessagesOfAWorkerGather) {
   second.report.emplace().steps = 11;
   second.report->kv.leaked = 1;
   second.report->wires.push_back({"decode-0", "shm", 2.5});
+  second.report->gpu = GpuReading{.utilization = 0.5, .energy_joules = 12.5, .memory_used = uint64_t{1} << 40};
   worker::FromWorker wire;
   AppendToWire(first, &wire);
   AppendToWire(second, &wire);
@@ -114,6 +115,7 @@ TEST(Codec, MessagesOfAWorkerGather) {
   EXPECT_EQ(out->report->steps, 11u);
   EXPECT_EQ(out->report->kv.leaked, 1);
   EXPECT_EQ(out->report->wires.size(), 1u);
+  EXPECT_EQ(out->report->gpu, second.report->gpu) << "what is absent stays absent";
 }
 
 TEST(Codec, RefusesWhatNoSenderOfOursWrites) {
