@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tokenworks {
@@ -35,5 +36,17 @@ struct KvLayout {
   std::vector<KvLayer> layers;
   bool operator==(const KvLayout&) const = default;
 };
+
+// Layers of plain attention, all alike, one after the other.
+inline KvLayout AttentionKvLayout(int layers, int heads, int dim, KvDtype dtype, const std::string& inner_order) {
+  KvLayout layout;
+  for (int l = 0; l < layers; ++l) {
+    KvLayer layer{.heads = heads, .dim = dim, .dtype = dtype, .offset = layout.block_bytes, .inner_order = inner_order};
+    layer.bytes = static_cast<uint64_t>(layer.planes) * heads * dim * kBlockTokens * KvDtypeBytes(dtype);
+    layout.block_bytes += layer.bytes;
+    layout.layers.push_back(std::move(layer));
+  }
+  return layout;
+}
 
 }  // namespace tokenworks

@@ -20,14 +20,17 @@ Status Serve(const launch::ClusterConfig& config) {
   TW_ASSIGN_OR_RETURN(router::RouterOptions options, MakeRouterOptions(config));
   TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, config.mixed));
   TW_ASSIGN_OR_RETURN(auto router, router::Router::Create(std::move(options)));
+  LostDevice lost;
+  worker::WorkerOptions worker_options = MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, "");
+  EndWhenLost(worker_options, lost);
   std::unique_ptr<worker::Worker> worker;
   auto owned = std::make_unique<router::LocalWorkerLink>([&](ToWorker message) {
     if (worker) worker->Post(std::move(message));
   });
   router::LocalWorkerLink* link = owned.get();
-  TW_ASSIGN_OR_RETURN(
-      worker, worker::Worker::Create(MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, ""), std::move(executor),
-                                     nullptr, [link](FromWorker message) { link->Deliver(std::move(message)); }));
+  TW_ASSIGN_OR_RETURN(worker,
+                      worker::Worker::Create(std::move(worker_options), std::move(executor), nullptr,
+                                             [link](FromWorker message) { link->Deliver(std::move(message)); }));
   TW_RETURN_IF_ERROR(router->AddWorkerLink("mixed-0", WorkerRole::kMixed, std::move(owned)));
   FromWorker hello;
   hello.hello = worker->hello();
@@ -41,7 +44,7 @@ Status Serve(const launch::ClusterConfig& config) {
   }
   worker->Stop();
   router.reset();
-  return OkStatus();
+  return lost.status;
 }
 
 }  // namespace

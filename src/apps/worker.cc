@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // worker: one worker process of a cluster.
-#include <unistd.h>
-
 #include <atomic>
-#include <csignal>
 #include <cstdio>
 
 #include "apps/cluster_options.h"
@@ -25,12 +22,8 @@ Status Serve(const std::string& run, const std::string& id, const std::string& r
   TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, PoolOf(config, role)));
   std::atomic<rpc::WorkerStreamServer*> stream = nullptr;  // what is said before it listens, nobody waits for
   worker::WorkerOptions options = MakeWorkerOptions(config, id, role, folder.PeerSocket(id));
-  std::atomic<bool> lost = false;
-  options.on_lost = [&](const Status& status) {
-    std::fprintf(stderr, "worker %s: the device is lost: %s\n", id.c_str(), std::string(status.message()).c_str());
-    lost = true;
-    kill(getpid(), SIGTERM);
-  };
+  LostDevice lost;
+  EndWhenLost(options, lost);
   TW_ASSIGN_OR_RETURN(auto worker,
                       worker::Worker::Create(std::move(options), std::move(executor),
                                              std::make_unique<kv_transfer::ShmTransport>(), [&](FromWorker message) {
@@ -47,7 +40,7 @@ Status Serve(const std::string& run, const std::string& id, const std::string& r
   WaitForStop();
   server->Stop();
   worker->Stop();
-  return lost ? absl::DataLossError("the worker ends because its device is lost") : OkStatus();
+  return lost.status;
 }
 
 }  // namespace

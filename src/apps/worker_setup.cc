@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/worker_setup.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <thread>
 
@@ -96,6 +99,14 @@ worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, con
   options.prefix_cache = config.prefix_cache;
   if (!config.step_log.empty()) options.step_log_path = config.step_log + "-" + id + ".jsonl";
   return options;
+}
+
+void EndWhenLost(worker::WorkerOptions& options, LostDevice& lost) {
+  options.on_lost = [&lost, id = options.id](const Status& status) {
+    lost.status =
+        absl::DataLossError(base::StrCat("worker ", id, " ends: its device is lost: ", std::string(status.message())));
+    kill(getpid(), SIGTERM);
+  };
 }
 
 }  // namespace tokenworks::apps

@@ -12,6 +12,11 @@
 
 namespace tokenworks::apps {
 
+// Why the process ends; ok while its device computes. Written before the signal, read after it.
+struct LostDevice {
+  Status status;
+};
+
 // `pool` of the configuration that a role belongs to.
 const launch::PoolConfig& PoolOf(const launch::ClusterConfig& config, WorkerRole role);
 StatusOr<WorkerRole> ParseRole(const std::string& name);
@@ -20,5 +25,9 @@ StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& co
 // line in the log does.
 worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role,
                                         const std::string& peer_socket);
+
+// Ends this process like a stop signal when the worker says that its device is lost, and keeps why in `lost`, which
+// must outlive the worker.
+void EndWhenLost(worker::WorkerOptions& options, LostDevice& lost);
 
 }  // namespace tokenworks::apps

@@ -242,6 +242,15 @@ const GgufTensor* GgufFile::Find(std::string_view name) const {
   return it == by_name_.end() ? nullptr : &tensors_[it->second];
 }
 
+StatusOr<const GgufTensor*> GgufFile::Tensor(std::string_view name, int columns, int rows) const {
+  const GgufTensor* t = Find(name);
+  if (t == nullptr) return absl::InvalidArgumentError(base::StrCat(path(), " has no tensor ", name));
+  if (t->columns() != static_cast<uint64_t>(columns) || t->rows() != static_cast<uint64_t>(rows))
+    return absl::InvalidArgumentError(base::StrCat(path(), ": tensor ", name, " is ", t->columns(), " x ", t->rows(),
+                                                   "; the metadata want ", columns, " x ", rows));
+  return t;
+}
+
 std::string GgufFile::Digest() const {
   const auto bytes = file_->bytes();
   const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());

@@ -53,6 +53,8 @@ class GgufFile {
 
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* Find(std::string_view name) const;
+  // InvalidArgument when there is no such tensor or it has another shape.
+  StatusOr<const GgufTensor*> Tensor(std::string_view name, int columns, int rows) const;
   const std::string& path() const { return file_->path(); }
   // Hex XXH3-128 of the whole file.
   std::string Digest() const;

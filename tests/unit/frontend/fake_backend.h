@@ -10,6 +10,13 @@
 
 namespace tokenworks::openai_http {
 
+inline constexpr char kChat[] = "/v1/chat/completions", kText[] = "/v1/completions";
+// A body with `more` fields.
+inline std::string Chat(const std::string& more) {
+  return "{\"model\":\"default\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]" + more + "}";
+}
+inline std::string Completion(const std::string& more) { return "{\"prompt\":\"abc\"" + more + "}"; }
+
 // Token ids 0..255 are bytes, 256 = <|im_start|>, 257 = <|im_end|> (eos).
 inline constexpr TokenId kEnd = 257;
 

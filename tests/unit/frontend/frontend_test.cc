@@ -17,14 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-const char kChat[] = "/v1/chat/completions";
-const char kText[] = "/v1/completions";
-
 Json BodyOf(const std::string& answer) { return Json::parse(answer.substr(answer.find("\r\n\r\n") + 4)); }
-std::string Chat(const std::string& more) {
-  return "{\"model\":\"default\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]" + more + "}";
-}
-std::string Completion(const std::string& more) { return "{\"prompt\":\"abc\"" + more + "}"; }
 
 TEST(Frontend, PassesParametersOn) {
   Service service;

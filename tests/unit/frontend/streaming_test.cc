@@ -17,14 +17,6 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-const char kChat[] = "/v1/chat/completions";
-const char kText[] = "/v1/completions";
-
-std::string Chat(const std::string& more) {
-  return "{\"model\":\"default\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]" + more + "}";
-}
-std::string Completion(const std::string& more) { return "{\"prompt\":\"abc\"" + more + "}"; }
-
 TEST(Frontend, RefusalsOfTheBackendArePlainAnswers) {
   for (const auto& [status, line] : {std::pair(absl::ResourceExhaustedError("The queue is full."), "HTTP/1.1 429 "),
                                      std::pair(absl::UnavailableError("No decode worker."), "HTTP/1.1 503 "),

@@ -23,16 +23,7 @@ using testing::HasSubstr;
 constexpr int kHeads = 3, kDim = 8, kLayers = 3;
 const char kGpuOrder[] = "plane-head-token-dim";
 
-KvLayout Layout(KvDtype type, const char* order) {
-  KvLayout layout;
-  for (int l = 0; l < kLayers; ++l) {
-    KvLayer layer{.heads = kHeads, .dim = kDim, .dtype = type, .offset = layout.block_bytes, .inner_order = order};
-    layer.bytes = uint64_t{2} * kHeads * kDim * kBlockTokens * KvDtypeBytes(type);
-    layout.block_bytes += layer.bytes;
-    layout.layers.push_back(layer);
-  }
-  return layout;
-}
+KvLayout Layout(KvDtype type, const char* order) { return AttentionKvLayout(kLayers, kHeads, kDim, type, order); }
 const KvLayout kCpu = Layout(KvDtype::kF16, kernels::kInnerOrder), kGpu = Layout(KvDtype::kBf16, kGpuOrder),
                kReference = Layout(KvDtype::kF32, kernels::kInnerOrder);
 

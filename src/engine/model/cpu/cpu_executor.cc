@@ -20,23 +20,6 @@ constexpr uint64_t kDefaultKvBytes = uint64_t{1} << 30;
 
 uint64_t PhysicalBytes() { return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE); }
 
-KvLayout MakeLayout(const ModelConfig& config, bool reference) {
-  KvLayout layout;
-  for (int l = 0; l < config.layers; ++l) {
-    KvLayer layer;
-    layer.heads = config.kv_heads;
-    layer.dim = config.head_dim;
-    layer.dtype = reference ? KvDtype::kF32 : KvDtype::kF16;
-    layer.offset = layout.block_bytes;
-    layer.bytes =
-        static_cast<uint64_t>(layer.planes) * layer.heads * layer.dim * kBlockTokens * KvDtypeBytes(layer.dtype);
-    layer.inner_order = kernels::kInnerOrder;
-    layout.block_bytes += layer.bytes;
-    layout.layers.push_back(std::move(layer));
-  }
-  return layout;
-}
-
 }  // namespace
 
 uint64_t DefaultKvBytes() { return std::min(kDefaultKvBytes, PhysicalBytes() / 8); }
@@ -60,7 +43,8 @@ StatusOr<std::unique_ptr<CpuExecutor>> CpuExecutor::Create(CpuExecutorOptions op
   info.vocabulary = e->config_.vocabulary;
   info.context_length = e->config_.context_length;
   info.end_tokens = e->config_.end_tokens;
-  info.kv_layout = MakeLayout(e->config_, options.reference);
+  info.kv_layout = AttentionKvLayout(e->config_.layers, e->config_.kv_heads, e->config_.head_dim,
+                                     options.reference ? KvDtype::kF32 : KvDtype::kF16, kernels::kInnerOrder);
   info.layer_group_layers = std::clamp(options.layer_group_layers, 1, e->config_.layers);
   info.layer_groups = (e->config_.layers + info.layer_group_layers - 1) / info.layer_group_layers;
   TW_RETURN_IF_ERROR(e->AllocatePool(options.kv_bytes == 0 ? DefaultKvBytes() : options.kv_bytes));

@@ -16,24 +16,15 @@ class Loader {
  public:
   Loader(const model_files::GgufFile& file, bool reference) : file_(file), reference_(reference) {}
 
-  StatusOr<const model_files::GgufTensor*> Tensor(const std::string& name, int columns, int rows) const {
-    const model_files::GgufTensor* t = file_.Find(name);
-    if (t == nullptr) return absl::InvalidArgumentError(StrCat(file_.path(), " has no tensor ", name));
-    if (t->columns() != static_cast<uint64_t>(columns) || t->rows() != static_cast<uint64_t>(rows))
-      return absl::InvalidArgumentError(StrCat(file_.path(), ": tensor ", name, " is ", t->columns(), " x ", t->rows(),
-                                               "; the metadata want ", columns, " x ", rows));
-    return t;
-  }
-
   Status Vector(const std::string& name, int size, std::vector<float>* out) const {
-    TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, Tensor(name, size, 1));
+    TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, file_.Tensor(name, size, 1));
     out->resize(size);
     kernels::DequantizeRow(static_cast<WeightType>(t->type), t->data.data(), size, out->data());
     return OkStatus();
   }
 
   Status Matrix(const std::string& name, int columns, int rows, PackedMatrix* out) const {
-    TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, Tensor(name, columns, rows));
+    TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, file_.Tensor(name, columns, rows));
     const auto type = static_cast<WeightType>(t->type);
     if (!reference_) {
       TW_ASSIGN_OR_RETURN(const kernels::WeightForm form, PackedMatrix::FormOf(type));
@@ -74,7 +65,7 @@ StatusOr<Weights> LoadWeights(const model_files::GgufFile& file, const ModelConf
   const Loader loader(file, reference);
   Weights w;
   TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* embedding,
-                      loader.Tensor("token_embd.weight", config.embedding, config.vocabulary));
+                      file.Tensor("token_embd.weight", config.embedding, config.vocabulary));
   w.embedding_type = static_cast<WeightType>(embedding->type);
   w.embedding = embedding->data.data();
   w.embedding_row_bytes = kernels::RowBytes(w.embedding_type, config.embedding);

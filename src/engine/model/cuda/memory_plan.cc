@@ -45,19 +45,7 @@ uint64_t WorkspaceBytes(const ModelConfig& c, const StepLimits& limits, int mult
 }  // namespace
 
 KvLayout MakeKvLayout(const ModelConfig& config) {
-  KvLayout layout;
-  for (int l = 0; l < config.layers; ++l) {
-    KvLayer layer;
-    layer.heads = config.kv_heads;
-    layer.dim = config.head_dim;
-    layer.dtype = KvDtype::kBf16;
-    layer.offset = layout.block_bytes;
-    layer.bytes = uint64_t{2} * layer.planes * layer.heads * layer.dim * kBlockTokens;
-    layer.inner_order = "plane-head-token-dim";
-    layout.block_bytes += layer.bytes;
-    layout.layers.push_back(std::move(layer));
-  }
-  return layout;
+  return AttentionKvLayout(config.layers, config.kv_heads, config.head_dim, KvDtype::kBf16, "plane-head-token-dim");
 }
 
 StatusOr<MemoryPlan> PlanMemory(const ModelConfig& config, const StepLimits& limits, uint64_t kv_bytes,

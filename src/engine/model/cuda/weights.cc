@@ -23,7 +23,7 @@ class Loader {
       : file_(file), device_(device), stream_(stream) {}
 
   Status Vector(const std::string& name, int size, device::Buffer<float>* out) {
-    TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, Tensor(name, size, 1));
+    TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, file_.Tensor(name, size, 1));
     std::vector<float> values(size);
     kernels::DequantizeRow(static_cast<WeightType>(t->type), t->data.data(), size, values.data());
     return Upload(std::span<const float>(values), out);
@@ -48,7 +48,7 @@ class Loader {
     if (rows_wanted > rows) TW_RETURN_IF_ERROR(device_.Fill(out->data(), 0, out->bytes(), stream_));
     Bf16* to = out->data();
     for (const Part& p : parts) {
-      TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, Tensor(p.name, columns, p.rows));
+      TW_ASSIGN_OR_RETURN(const model_files::GgufTensor* t, file_.Tensor(p.name, columns, p.rows));
       TW_RETURN_IF_ERROR(Rows(*t, columns, p.rows, to));
       to += static_cast<size_t>(p.rows) * columns;
     }
@@ -56,15 +56,6 @@ class Loader {
   }
 
  private:
-  StatusOr<const model_files::GgufTensor*> Tensor(const std::string& name, int columns, int rows) const {
-    const model_files::GgufTensor* t = file_.Find(name);
-    if (t == nullptr) return absl::InvalidArgumentError(StrCat(file_.path(), " has no tensor ", name));
-    if (t->columns() != static_cast<uint64_t>(columns) || t->rows() != static_cast<uint64_t>(rows))
-      return absl::InvalidArgumentError(StrCat(file_.path(), ": tensor ", name, " is ", t->columns(), " x ", t->rows(),
-                                               "; the metadata want ", columns, " x ", rows));
-    return t;
-  }
-
   Status Rows(const model_files::GgufTensor& t, int columns, int rows, Bf16* to) {
     const auto type = static_cast<WeightType>(t.type);
     const size_t row_bytes = kernels::RowBytes(type, columns);

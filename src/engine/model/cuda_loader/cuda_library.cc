@@ -26,13 +26,7 @@ ExecutorInfo InfoOf(const TwInfo& in) {
   out.vocabulary = in.vocabulary;
   out.context_length = in.context_length;
   out.end_tokens.assign(in.end_tokens.data, in.end_tokens.data + in.end_tokens.size);
-  for (int l = 0; l < in.layers; ++l) {
-    KvLayer layer{.heads = in.kv_heads, .dim = in.head_dim, .dtype = KvDtype::kBf16, .inner_order = in.inner_order};
-    layer.offset = out.kv_layout.block_bytes;
-    layer.bytes = uint64_t{2} * layer.planes * layer.heads * layer.dim * kBlockTokens;
-    out.kv_layout.block_bytes += layer.bytes;
-    out.kv_layout.layers.push_back(std::move(layer));
-  }
+  out.kv_layout = AttentionKvLayout(in.layers, in.kv_heads, in.head_dim, KvDtype::kBf16, in.inner_order);
   out.kv_blocks = in.kv_blocks;
   out.layer_group_layers = in.layer_group_layers;
   out.layer_groups = (in.layers + in.layer_group_layers - 1) / in.layer_group_layers;
