@@ -52,6 +52,7 @@ for shape in $shapes; do
   stage "logits $shape" 40 "$executor" "$models/$shape.gguf" logits "$models/$shape.bin"
   [ "$host" = 1 ] || stage "PyTorch $shape" 40 python3 "$here/torch_reference.py" "$models/$shape.gguf" "$models/$shape.bin" --json "$out/logits-$shape.json"
   rm -f "$models/$shape.bin"
+  [ "$shape" = llama8b-2 ] || stage "hand-off $shape" 30 "$executor" "$models/$shape.gguf" handoff
 done
 [ -f "$models/$speed.gguf" ] || stage "make $speed" 60 python3 "$here/make_model.py" "$speed" "$models/$speed.gguf"
 stage "executor $speed" 60 "$executor" "$models/$speed.gguf" speed --json "$out/executor.json"

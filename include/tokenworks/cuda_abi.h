@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 // Changed with any struct or function below; the loader refuses another number.
-#define TOKENWORKS_CUDA_ABI 3
+#define TOKENWORKS_CUDA_ABI 4
 #define TOKENWORKS_CUDA_ENTRY "tokenworks_cuda_api"
 
 typedef struct TwExecutor TwExecutor;
@@ -99,7 +99,7 @@ typedef struct {
   uint64_t memory_bytes, free_bytes;
 } TwDevice;
 
-// Threads as tokenworks/executor.h: submit and collect on one, the copies on another. Functions that return an int
+// Threads as tokenworks/executor.h: submit and collect on one, copies and pins on another. Functions that return an int
 // return 0, or the error's code with `status` filled.
 typedef struct {
   uint32_t abi;
@@ -113,10 +113,12 @@ typedef struct {
                                    void* context);
   int32_t (*submit)(TwExecutor* executor, const TwPlan* plan, TwStatus* status);
   int32_t (*collect)(TwExecutor* executor, TwResult* result, TwStatus* status);
-  void (*copy_block_out)(const TwExecutor* executor, int32_t block, int32_t first_layer, int32_t layers, void* out,
+  void (*copy_blocks_out)(const TwExecutor* executor, TwInts blocks, int32_t first_layer, int32_t layers, void* out,
+                          uint64_t bytes);
+  void (*copy_blocks_in)(TwExecutor* executor, TwInts blocks, int32_t first_layer, int32_t layers, const void* in,
                          uint64_t bytes);
-  void (*copy_block_in)(TwExecutor* executor, int32_t block, int32_t first_layer, int32_t layers, const void* in,
-                        uint64_t bytes);
+  void (*pin)(TwExecutor* executor, void* memory, uint64_t bytes);
+  void (*unpin)(TwExecutor* executor, void* memory, uint64_t bytes);
 } TwCudaApi;
 
 // The library's one exported function.

@@ -86,8 +86,8 @@ struct StepResult {
   Duration duration{0};
 };
 
-// Thread: Submit and Collect belong to the worker's engine thread. CopyBlockOut / CopyBlockIn may be called
-// from the control thread for blocks (and layers) that no submitted plan writes.
+// Thread: Submit and Collect belong to the worker's engine thread. Copies and pins may be called from the control
+// thread, copies for blocks (and layers) that no submitted plan writes.
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -105,9 +105,15 @@ class Executor {
   // DataLoss (the device is gone).
   virtual StatusOr<StepResult> Collect() = 0;
 
-  // Copies layers [first_layer, first_layer + layers) of a block: one contiguous run.
-  virtual void CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const = 0;
-  virtual void CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) = 0;
+  // Copies layers [first_layer, first_layer + layers) of the blocks: one contiguous run of each, one after the other.
+  virtual void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                             std::span<std::byte> out) const = 0;
+  virtual void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                            std::span<const std::byte> in) = 0;
+  // Host memory that blocks are copied to or from again and again: a device copies faster where it is pinned. Nobody
+  // needs it; nothing is done for an empty span. Unpin before it is freed.
+  virtual void Pin(std::span<std::byte>) {}
+  virtual void Unpin(std::span<std::byte>) {}
 };
 
 }  // namespace tokenworks

@@ -13,8 +13,8 @@
 
 namespace tokenworks {
 
-inline constexpr uint32_t kProtocolMin = 1;
-inline constexpr uint32_t kProtocolMax = 1;
+inline constexpr uint32_t kProtocolMin = 2;
+inline constexpr uint32_t kProtocolMax = 2;
 inline constexpr uint32_t kMaxSequences = 1024;  // n of one request, as a receiver accepts it
 
 struct GenerationRequest {

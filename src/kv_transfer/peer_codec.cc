@@ -36,10 +36,11 @@ struct Encoder {
     p.set_epoch(m.epoch);
     p.set_lease(m.lease);
     p.set_ordinal(m.ordinal);
+    p.set_blocks(m.blocks);
     p.set_group(m.group);
     p.set_offset(m.offset);
     p.set_bytes(m.bytes);
-    if (m.checksum) p.set_checksum(*m.checksum);
+    p.mutable_checksums()->Add(m.checksums.begin(), m.checksums.end());
   }
   void operator()(const Commit& m) const {
     peer::Commit& c = *out.mutable_commit();
@@ -67,7 +68,7 @@ struct Encoder {
     r.set_request(m.request.value);
     r.set_epoch(m.epoch);
     r.set_offset(m.offset);
-    r.set_verdict(static_cast<uint32_t>(m.verdict));
+    for (const PushVerdict v : m.verdicts) r.add_verdicts(static_cast<uint32_t>(v));
   }
   void operator()(const Ack& m) const {
     peer::Ack& a = *out.mutable_ack();
@@ -82,10 +83,12 @@ PeerHello Decode(const peer::Hello& h) {
           h.numerics_id(), FromWire(h.layout()), h.group_layers(), h.protocol().min(), h.protocol().max()};
 }
 
-Push Decode(const peer::Push& p) {
-  Push out{{p.request()}, p.epoch(), p.lease(), p.ordinal(), p.group(), p.offset(), p.bytes(), std::nullopt};
-  if (p.has_checksum()) out.checksum = p.checksum();
-  return out;
+StatusOr<PeerMessage> Decode(const peer::Push& p) {
+  if (p.blocks() < 1 || (p.checksums_size() != 0 && p.checksums_size() != p.blocks()))
+    return absl::InvalidArgumentError("a peer pushed no blocks, or checksums of some of them only");
+  return Push{{p.request()}, p.epoch(),  p.lease(),
+              p.ordinal(),   p.blocks(), p.group(),
+              p.offset(),    p.bytes(),  {p.checksums().begin(), p.checksums().end()}};
 }
 
 StatusOr<PeerMessage> Decode(const peer::Commit& c) {
@@ -97,8 +100,9 @@ StatusOr<PeerMessage> Decode(const peer::Commit& c) {
 }
 
 StatusOr<PeerMessage> Decode(const peer::PushReply& r) {
-  PushReply out{{r.request()}, r.epoch(), r.offset(), PushVerdict::kStored};
-  TW_RETURN_IF_ERROR(rpc::EnumFromWire(r.verdict(), PushVerdict::kUnknown, "verdict", &out.verdict));
+  PushReply out{{r.request()}, r.epoch(), r.offset(), std::vector<PushVerdict>(r.verdicts_size())};
+  for (int i = 0; i < r.verdicts_size(); ++i)
+    TW_RETURN_IF_ERROR(rpc::EnumFromWire(r.verdicts(i), PushVerdict::kUnknown, "verdict", &out.verdicts[i]));
   return out;
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -30,14 +29,14 @@ struct PeerHello {
 struct Reserve {
   GenerationRequest request;
 };
-// Layer group `group` of prompt block `ordinal` lies in the staging memory.
+// Layer group `group` of the prompt's blocks ordinal .. + blocks lies in the staging memory, one block after the other.
 struct Push {
   RequestId request;
   Epoch epoch = 0;
   Lease lease = 0;
-  int ordinal = 0, group = 0;
+  int ordinal = 0, blocks = 1, group = 0;
   uint64_t offset = 0, bytes = 0;
-  std::optional<uint64_t> checksum;  // XXH3-64
+  std::vector<uint64_t> checksums;  // XXH3-64 of each block's part; empty: none are taken
 };
 // All pushes have been sent; the sequences go on from these first tokens.
 struct Commit {
@@ -66,14 +65,14 @@ struct ReserveReply {
 enum class PushVerdict : uint8_t {
   kStored,
   kDamaged,  // the checksum did not match: send it again
-  kUnknown,  // of no reservation that is open
+  kUnknown,  // not of this reservation
 };
 // The staging memory at `offset` is free again.
 struct PushReply {
   RequestId request;
   Epoch epoch = 0;
   uint64_t offset = 0;
-  PushVerdict verdict = PushVerdict::kStored;
+  std::vector<PushVerdict> verdicts;  // of each block; none: of no reservation that is open
 };
 // Ok: the decode worker goes on with the request. Else it has given the reservation up.
 struct Ack {

@@ -16,17 +16,12 @@
 
 namespace tokenworks::kv_transfer {
 
-struct StagingSize {
-  uint64_t slot_bytes = 0;
-  int slots = 0;
-};
-
 struct StagingSlot {
   uint64_t offset = 0;
   std::span<std::byte> memory;
 };
 
-// One end of a connection between two workers. The dialling end (prefill) owns the slots of the staging memory and
+// One end of a connection between two workers. The dialling end (prefill) hands out slots of the staging memory and
 // fills them; the accepting end (decode) only reads. Start, Send and Close are thread-safe; slots belong to one thread.
 class PeerConnection {
  public:
@@ -43,8 +38,10 @@ class PeerConnection {
   // Both ends hear `closed`.
   virtual void Close() = 0;
 
-  // A free slot; nothing while all are in use.
-  virtual std::optional<StagingSlot> TakeSlot() = 0;
+  // The dialling end's staging memory, for those who pin it; empty at the accepting end.
+  virtual std::span<std::byte> staging() = 0;
+  // Exactly `bytes` (more than 0) of it, aligned to 64; nothing while there is no room.
+  virtual std::optional<StagingSlot> TakeSlot(uint64_t bytes) = 0;
   virtual void GiveBack(uint64_t offset) = 0;
   // What the dialling end has staged; nothing when the range is not wholly inside the staging memory.
   virtual std::optional<std::span<const std::byte>> Staged(uint64_t offset, uint64_t bytes) const = 0;
@@ -55,7 +52,7 @@ class Transport {
   virtual ~Transport() = default;
   virtual std::string_view name() const = 0;
   // Unavailable when nobody listens there; ResourceExhausted when there is no staging memory.
-  virtual StatusOr<std::shared_ptr<PeerConnection>> Dial(const std::string& address, const StagingSize& staging) = 0;
+  virtual StatusOr<std::shared_ptr<PeerConnection>> Dial(const std::string& address, uint64_t staging_bytes) = 0;
   // Once. `accepted` comes from any thread until StopListening has returned.
   virtual Status Listen(const std::string& address, std::function<void(std::shared_ptr<PeerConnection>)> accepted) = 0;
   virtual void StopListening() = 0;

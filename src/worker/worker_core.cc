@@ -17,7 +17,7 @@ namespace {
 
 constexpr auto kReportEvery = std::chrono::milliseconds(100);
 constexpr auto kReportAtLeast = std::chrono::seconds(1);
-constexpr int kStagingSlotsAtLeast = 16;
+constexpr uint64_t kStagedPiecesAtLeast = 4;
 
 RequestEnded Refusal(const GenerationRequest& request, Status status) {
   RequestEnded ended;
@@ -40,6 +40,10 @@ WorkerCore::WorkerCore(WorkerOptions options, Executor& executor, kv_transfer::T
       receiver_(options_.handoff, executor_, scheduler_) {
   scheduler_.SetRole(options_.role);
   if (!options_.step_log_path.empty()) step_log_.open(options_.step_log_path, std::ios::app);
+}
+
+WorkerCore::~WorkerCore() {
+  for (const auto& link : links_) executor_.Unpin(link->connection->staging());
 }
 
 int WorkerCore::ContextLength() const {
@@ -100,10 +104,11 @@ kv_transfer::PeerHello WorkerCore::OwnPeerHello() const {
 
 StatusOr<std::shared_ptr<PeerLink>> WorkerCore::Dial(const PeerAddress& peer) {
   if (transport_ == nullptr) return absl::FailedPreconditionError("this worker hands nothing off");
-  const uint64_t slot = LayerGroupOf(executor_.info(), 0).bytes;
-  const int slots = std::max<int>(kStagingSlotsAtLeast, static_cast<int>(options_.handoff.staging_bytes / slot));
+  const uint64_t piece = LayerGroupOf(executor_.info(), 0).bytes;
   auto link = std::make_shared<PeerLink>();
-  TW_ASSIGN_OR_RETURN(link->connection, transport_->Dial(peer.socket_path, {slot, slots}));
+  TW_ASSIGN_OR_RETURN(link->connection, transport_->Dial(peer.socket_path, std::max(options_.handoff.staging_bytes,
+                                                                                    kStagedPiecesAtLeast * piece)));
+  executor_.Pin(link->connection->staging());
   link->worker = peer.worker;
   link->incarnation = peer.incarnation;
   links_.insert(link);
@@ -143,6 +148,7 @@ void WorkerCore::OnPeerClosed(const std::shared_ptr<PeerLink>& link, TimePoint n
   report_due_ = true;
   sender_.OnLost(link, now);
   receiver_.OnLost(link, now);
+  executor_.Unpin(link->connection->staging());
   links_.erase(link);
 }
 

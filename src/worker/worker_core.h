@@ -28,6 +28,7 @@ class WorkerCore {
 
   // Borrows executor and transport (null: no hand-offs).
   WorkerCore(WorkerOptions options, Executor& executor, kv_transfer::Transport* transport, StartLink start_link);
+  ~WorkerCore();
 
   void OnRouter(ToWorker message, TimePoint now);
   void OnLayerGroup(uint64_t plan, int group, TimePoint now);

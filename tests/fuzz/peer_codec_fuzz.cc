@@ -33,12 +33,12 @@ std::vector<std::string> Seeds() {
       PeerHello{"prefill-0", 1, 2, "m", "w", "n",
                 KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kF16, 5, 6, "io"}}}, 4, 1, 9},
       reserve,
-      Push{{7}, 1, 2, 3, 4, 5, 6, 0},
+      Push{{7}, 1, 2, 3, 2, 4, 5, 6, {0, 8}},
       Commit{{7}, 1, 2, {{5, -0.5f, {{6, -1.f}}}, {8, 0, {}}}, {true, false}},
       CancelReservation{{9}, 4},
       HelloReply{absl::FailedPreconditionError("no")},
       ReserveReply{{9}, 4, 5, OkStatus(), 6},
-      PushReply{{9}, 4, 5, PushVerdict::kDamaged},
+      PushReply{{9}, 4, 5, {PushVerdict::kStored, PushVerdict::kDamaged}},
       Ack{{9}, 4, absl::UnavailableError("gone")}};
   std::vector<std::string> seeds;
   for (const PeerMessage& m : messages) seeds.push_back(EncodePeer(m, now));

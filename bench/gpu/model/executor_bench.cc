@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // executor_bench MODEL.gguf logits FILE: logits of a fixed text, one row a step, in chunks, and 16 rows a step, for
-// torch_reference.py. executor_bench MODEL.gguf speed [--json FILE]: decode, prefill and mixed steps.
+// torch_reference.py. executor_bench MODEL.gguf handoff: the CPU's logits after a hand-off, beside its own prefill's.
+// executor_bench MODEL.gguf speed [--json FILE]: decode, prefill and mixed steps.
 #include <cstdio>
 #include <cstring>
 
 #include "executor_driver.h"
+#include "handoff_logits.h"
 
 #if defined(TW_BENCH_ON_HOST)
 constexpr bool kSmall = true;
@@ -18,9 +20,33 @@ static tokenworks::StatusOr<std::unique_ptr<tokenworks::device::Device>> OpenDev
 }
 #endif
 
+// At most so much of the largest logit (the KV was made in bf16).
+constexpr double kHandoffBound = 0.03;
+
+static int CheckHandoff(const char* model, tokenworks::model::cuda::CudaExecutor& cuda) {
+  using tokenworks::model::cpu::CpuExecutor;
+  const tokenworks::model::cpu::CpuExecutorOptions options{
+      .model_path = model, .kv_bytes = uint64_t{64} << 20, .context_length = 128};
+  const auto receiving = CpuExecutor::Create(options), own = CpuExecutor::Create(options);
+  std::vector<tokenworks::TokenId> text;
+  for (int p = 0; p < 64; ++p) text.push_back((p * 7919 + 13) % cuda.info().vocabulary);
+  const auto seen = receiving.ok() && own.ok() ? tokenworks::bench::MeasureHandoff(cuda, **receiving, **own, text, 40)
+                    : receiving.ok()           ? own.status()
+                                               : receiving.status();
+  if (!seen.ok()) {
+    std::printf("FAILED: %s\n", std::string(seen.status().message()).c_str());
+    return 1;
+  }
+  std::printf(
+      "hand-off to the CPU: worst difference %.3f %% of the largest logit (aim %.0f %%), likeliest token equal on %d "
+      "of %d\n",
+      100 * seen->worst, 100 * kHandoffBound, seen->same, seen->positions);
+  return seen->worst <= kHandoffBound ? 0 : 1;
+}
+
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: executor_bench MODEL.gguf logits FILE | speed [--json FILE]\n");
+    std::fprintf(stderr, "usage: executor_bench MODEL.gguf logits FILE | handoff | speed [--json FILE]\n");
     return 2;
   }
   using tokenworks::model::cuda::CudaExecutor;
@@ -41,5 +67,6 @@ int main(int argc, char** argv) {
               tokenworks::bench::Seconds(begin));
   tokenworks::bench::Driver driver(**executor, kSmall);
   if (std::strcmp(argv[2], "logits") == 0 && argc > 3) return driver.WriteLogits(argv[3]);
+  if (std::strcmp(argv[2], "handoff") == 0) return CheckHandoff(argv[1], **executor);
   return driver.MeasureSpeed(argc > 4 ? argv[4] : "");
 }

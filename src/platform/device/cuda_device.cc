@@ -28,8 +28,11 @@ cudaGraphExec_t Raw(Graph g) { return static_cast<cudaGraphExec_t>(g.handle); }
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(DeviceInfo info) : info_(std::move(info)) { info_.matrix_library = gemm_.Describe(); }
+  CudaDevice(int index, DeviceInfo info) : index_(index), info_(std::move(info)) {
+    info_.matrix_library = gemm_.Describe();
+  }
   const DeviceInfo& info() const override { return info_; }
+  void Use() override { cudaSetDevice(index_); }
 
   StatusOr<void*> Allocate(size_t bytes) override {
     void* p = nullptr;
@@ -43,6 +46,14 @@ class CudaDevice final : public Device {
   }
   void Free(void* memory) override { cudaFree(memory); }
   void FreePinned(void* memory) override { cudaFreeHost(memory); }
+  Status Pin(std::span<std::byte> memory) override {
+    const cudaError_t error = cudaHostRegister(memory.data(), memory.size(), cudaHostRegisterDefault);
+    if (error != cudaSuccess) cudaGetLastError();  // nobody else is to hear of it
+    return Checked(error, "pinning host memory");
+  }
+  void Unpin(std::span<std::byte> memory) override {
+    if (cudaHostUnregister(memory.data()) != cudaSuccess) cudaGetLastError();
+  }
 
   StatusOr<Stream> CreateStream() override {
     cudaStream_t s = nullptr;
@@ -102,6 +113,7 @@ class CudaDevice final : public Device {
   void Destroy(Graph graph) override { cudaGraphExecDestroy(Raw(graph)); }
 
  private:
+  const int index_;
   DeviceInfo info_;
   CublasLtGemm gemm_;
 };
@@ -148,7 +160,7 @@ StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   TW_RETURN_IF_ERROR(Checked(cudaMemGetInfo(&info.free_bytes, &info.memory_bytes), "reading the device's memory"));
   cudaDriverGetVersion(&driver);
   info.driver = std::to_string(driver / 1000) + "." + std::to_string(driver % 1000 / 10);
-  return std::make_unique<CudaDevice>(std::move(info));
+  return std::make_unique<CudaDevice>(index, std::move(info));
 }
 
 }  // namespace tokenworks::device

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "kernels/simt/bf16.h"
@@ -43,19 +44,27 @@ struct GemmArgs {
   bool accumulate = false;
 };
 
-// Thread: one thread at a time; another may Copy and Synchronize on a stream of its own. Errors: Internal with the
+// Thread: one thread at a time; another may Copy, Synchronize and launch on a stream of its own, Pin and
+// Unpin. Errors: Internal with the
 // runtime's sentence; ResourceExhausted for memory; after DataLoss (the device is gone or a kernel faulted) nothing
 // works any more.
 class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceInfo& info() const = 0;
+  // The calling thread means this device from here on; each thread says so before anything else, and again after it has
+  // used another device.
+  virtual void Use() = 0;
 
   // Aligned to 256 bytes, contents undefined. Pinned memory is the host's, readable by kernels.
   virtual StatusOr<void*> Allocate(size_t bytes) = 0;
   virtual StatusOr<void*> AllocatePinned(size_t bytes) = 0;
   virtual void Free(void* memory) = 0;
   virtual void FreePinned(void* memory) = 0;
+  // Makes host memory that is there already pinned, until Unpin; both ends on any boundary. Errors: Internal where the
+  // host does not allow it.
+  virtual Status Pin(std::span<std::byte> memory) = 0;
+  virtual void Unpin(std::span<std::byte> memory) = 0;
 
   virtual StatusOr<Stream> CreateStream() = 0;
   virtual void Destroy(Stream stream) = 0;

@@ -21,6 +21,7 @@ class HostDevice final : public Device {
     info_.l2_bytes = size_t{1} << 16;
   }
   const DeviceInfo& info() const override { return info_; }
+  void Use() override {}
 
   StatusOr<void*> Allocate(size_t bytes) override {
     void* p = std::aligned_alloc(256, (bytes + 511) / 256 * 256);
@@ -31,6 +32,8 @@ class HostDevice final : public Device {
   StatusOr<void*> AllocatePinned(size_t bytes) override { return Allocate(bytes); }
   void Free(void* memory) override { std::free(memory); }
   void FreePinned(void* memory) override { std::free(memory); }
+  Status Pin(std::span<std::byte>) override { return OkStatus(); }
+  void Unpin(std::span<std::byte>) override {}
 
   StatusOr<Stream> CreateStream() override { return Stream{}; }
   void Destroy(Stream) override {}

@@ -109,33 +109,53 @@ bool HandoffReceiver::TryReserve(RequestId request, TimePoint now) {
   return true;
 }
 
-PushVerdict HandoffReceiver::Store(const Incoming& in, const Push& push, std::span<const std::byte> staged) {
-  copy_.assign(staged.begin(), staged.end());  // verified where the sender cannot change it any more
-  if (push.checksum && XXH3_64bits(copy_.data(), copy_.size()) != *push.checksum) return PushVerdict::kDamaged;
+// What is good moves together, so that all of it goes into the executor at once.
+std::vector<PushVerdict> HandoffReceiver::Store(const Incoming& in, const Push& push,
+                                                std::span<const std::byte> staged) {
   const KvLayout& own = executor_.info().kv_layout;
   const LayerGroup group = LayerGroupOf(in.link->layout, in.link->group_layers, push.group);
-  std::span<const std::byte> values = copy_;
-  if (in.link->layout != own) {
-    converted_.resize(LayerGroupOf(own, in.link->group_layers, push.group).bytes);
-    ConvertLayers(in.link->layout, own, group.first_layer, group.layers, copy_, converted_);
-    values = converted_;
+  const bool converts = in.link->layout != own;
+  const size_t own_bytes = converts ? LayerGroupOf(own, in.link->group_layers, push.group).bytes : group.bytes;
+  const std::span<std::byte> copy = copy_.First(staged.size());
+  const std::span<std::byte> values = converts ? converted_.First(own_bytes * push.blocks) : copy;
+  std::copy(staged.begin(), staged.end(), copy.begin());  // verified where the sender cannot change it any more
+  std::vector<PushVerdict> verdicts(push.blocks, PushVerdict::kUnknown);
+  std::vector<BlockId> blocks;
+  for (int i = 0; i < push.blocks; ++i) {
+    if (!in.machine.Expects(push.ordinal + i, push.group)) continue;
+    const std::span<const std::byte> block = copy.subspan(i * group.bytes, group.bytes);
+    verdicts[i] = push.checksums.empty() || XXH3_64bits(block.data(), block.size()) == push.checksums[i]
+                      ? PushVerdict::kStored
+                      : PushVerdict::kDamaged;
+    if (verdicts[i] == PushVerdict::kDamaged) continue;
+    const std::span<std::byte> to = values.subspan(blocks.size() * own_bytes, own_bytes);
+    if (converts)
+      ConvertLayers(in.link->layout, own, group.first_layer, group.layers, block, to);
+    else if (to.data() != block.data())
+      std::copy(block.begin(), block.end(), to.begin());
+    blocks.push_back(in.blocks[push.ordinal + i]);
   }
-  executor_.CopyBlockIn(in.blocks[push.ordinal], group.first_layer, group.layers, values);
-  return PushVerdict::kStored;
+  if (!blocks.empty())
+    executor_.CopyBlocksIn(blocks, group.first_layer, group.layers, values.first(blocks.size() * own_bytes));
+  return verdicts;
 }
 
 void HandoffReceiver::OnPush(const std::shared_ptr<PeerLink>& link, const Push& push, TimePoint now) {
   const auto staged = link->connection->Staged(push.offset, push.bytes);
   if (!staged) return link->connection->Close();  // no peer of ours points outside its memory
-  PushVerdict verdict = PushVerdict::kUnknown;
-  if (const Incoming* in = Find(link, push.request, push.epoch);
-      in != nullptr && in->machine.lease() == push.lease && in->machine.Expects(push.ordinal, push.group)) {
-    if (push.bytes != LayerGroupOf(link->layout, link->group_layers, push.group).bytes)
-      return link->connection->Close();
-    verdict = Store(*in, push, *staged);
+  std::vector<PushVerdict> verdicts;
+  const Incoming* in = Find(link, push.request, push.epoch);
+  if (in != nullptr && in->machine.lease() == push.lease && in->machine.receives()) {
+    const bool sized = push.ordinal >= 0 && push.group >= 0 && push.group < GroupsOf(*link) &&
+                       (push.checksums.empty() || push.checksums.size() == static_cast<size_t>(push.blocks)) &&
+                       push.bytes == LayerGroupOf(link->layout, link->group_layers, push.group).bytes * push.blocks;
+    if (!sized || in->blocks.size() < static_cast<size_t>(push.ordinal) + push.blocks) return link->connection->Close();
+    verdicts = Store(*in, push, *staged);
   }
-  link->connection->Send(PushReply{push.request, push.epoch, push.offset, verdict});
-  if (verdict == PushVerdict::kStored) Feed(push.request, event::Stored{push.ordinal, push.group}, now);
+  link->connection->Send(PushReply{push.request, push.epoch, push.offset, verdicts});
+  for (size_t i = 0; i < verdicts.size(); ++i)
+    if (verdicts[i] == PushVerdict::kStored)
+      Feed(push.request, event::Stored{push.ordinal + static_cast<int>(i), push.group}, now);
 }
 
 void HandoffReceiver::OnMessage(const std::shared_ptr<PeerLink>& link, const PeerMessage& message, TimePoint now) {

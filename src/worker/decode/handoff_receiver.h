@@ -13,6 +13,7 @@
 #include "kv_transfer/handoff/decode_handoff.h"
 #include "kv_transfer/options.h"
 #include "tokenworks/executor.h"
+#include "worker/decode/pinned_copy.h"
 #include "worker/peer_link.h"
 
 namespace tokenworks::worker {
@@ -21,7 +22,7 @@ namespace tokenworks::worker {
 class HandoffReceiver {
  public:
   HandoffReceiver(kv_transfer::HandoffOptions options, Executor& executor, scheduler::Scheduler& scheduler)
-      : options_(options), executor_(executor), scheduler_(scheduler) {}
+      : options_(options), executor_(executor), scheduler_(scheduler), copy_(executor), converted_(executor) {}
 
   // Messages of a prefill worker; others are ignored.
   void OnMessage(const std::shared_ptr<PeerLink>& link, const kv_transfer::PeerMessage& message, TimePoint now);
@@ -47,7 +48,9 @@ class HandoffReceiver {
   // False while it has to wait for blocks.
   bool TryReserve(RequestId request, TimePoint now);
   void OnPush(const std::shared_ptr<PeerLink>& link, const kv_transfer::Push& push, TimePoint now);
-  kv_transfer::PushVerdict Store(const Incoming& in, const kv_transfer::Push& push, std::span<const std::byte> staged);
+  // The verdict of each block of a push that says its own size.
+  std::vector<kv_transfer::PushVerdict> Store(const Incoming& in, const kv_transfer::Push& push,
+                                              std::span<const std::byte> staged);
   Incoming* Find(const std::shared_ptr<PeerLink>& link, RequestId request, Epoch epoch);
 
   const kv_transfer::HandoffOptions options_;
@@ -56,7 +59,7 @@ class HandoffReceiver {
   std::unordered_map<RequestId, Incoming> incoming_;
   std::deque<RequestId> waiting_;    // in order of arrival; entries may be over
   std::deque<RequestId> cancelled_;  // the latest
-  std::vector<std::byte> copy_, converted_;
+  PinnedCopy copy_, converted_;
   kv_transfer::Lease next_lease_ = 1;
 };
 

@@ -12,6 +12,11 @@ using namespace kv_transfer;
 namespace event = prefill_event;
 namespace action = prefill_action;
 
+namespace {
+constexpr uint64_t kStagingShares =
+    4;  // pushes that a full staging memory holds at least: one fills while others are read
+}  // namespace
+
 void HandoffSender::Assigned(const GenerationRequest& request, const PeerAddress& decode) {
   outgoing_.erase(request.id);
   outgoing_.emplace(request.id, Outgoing{request, decode, nullptr, PrefillHandoff(options_), 0, {}, 0});
@@ -106,47 +111,80 @@ void HandoffSender::Perform(Outgoing& out, PrefillAction what, TimePoint now, st
 
 std::vector<Piece> HandoffSender::PiecesOf(const scheduler::PlannedPush& push, int first_group, int groups) const {
   std::vector<Piece> pieces;
-  for (const auto& [ordinal, block] : push.blocks)
-    for (int g = first_group; g < first_group + groups; ++g) pieces.push_back({ordinal, block, g, false});
+  for (int g = first_group; g < first_group + groups; ++g)
+    for (const auto& [ordinal, block] : push.blocks) pieces.push_back({ordinal, block, g, false});
   return pieces;
 }
 
-bool HandoffSender::Stage(Outgoing& out, PeerLink& link, const action::SendPush& push) {
-  const auto slot = link.connection->TakeSlot();
-  if (!slot) return false;
-  const LayerGroup group = LayerGroupOf(executor_.info(), push.piece.group);
-  const auto memory = slot->memory.first(group.bytes);
-  const auto begin = std::chrono::steady_clock::now();
-  executor_.CopyBlockOut(push.piece.block, group.first_layer, group.layers, memory);
-  Push message{out.request.id,   out.request.epoch, push.lease,  push.piece.ordinal,
-               push.piece.group, slot->offset,      group.bytes, std::nullopt};
-  if (options_.checksums) message.checksum = XXH3_64bits(memory.data(), memory.size());
-  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  if (push.piece.ordinal == 0 && push.piece.group == 0 && out.flips < options_.fault.flips) {
-    ++out.flips;
-    memory[1] ^= std::byte{0x40};
+std::vector<Piece> HandoffSender::NextPieces(const std::deque<Outbound>& queue, PeerLink& link) const {
+  const auto& first = std::get<action::SendPush>(queue.front().what);
+  const uint64_t most = link.connection->staging().size() / kStagingShares;
+  const uint64_t bytes = LayerGroupOf(executor_.info(), first.piece.group).bytes;
+  std::vector<Piece> pieces{first.piece};
+  for (auto it = queue.begin() + 1; it != queue.end() && (pieces.size() + 1) * bytes <= most; ++it) {
+    const auto* push = std::get_if<action::SendPush>(&it->what);
+    if (push == nullptr || it->request != queue.front().request || push->lease != first.lease) break;
+    const Piece& last = pieces.back();
+    const Piece& next = push->piece;
+    if (next.group != last.group || next.ordinal != last.ordinal + 1 || next.resend != last.resend) break;
+    pieces.push_back(next);
   }
-  staged_[{&link, slot->offset}] = {out.request.id, push.lease, push.piece};
-  const bool first_send = !push.piece.resend && out.machine.recomputes() == 0;
-  (first_send ? bytes_ : bytes_resent_) += group.bytes;
-  if (first_send) out.pushed_bytes += group.bytes;
+  return pieces;
+}
+
+bool HandoffSender::Stage(Outgoing& out, PeerLink& link, std::vector<Piece> pieces) {
+  const Piece& first = pieces.front();
+  const LayerGroup group = LayerGroupOf(executor_.info(), first.group);
+  const auto slot = link.connection->TakeSlot(group.bytes * pieces.size());
+  if (!slot) return false;
+  std::vector<BlockId> blocks;
+  for (const Piece& p : pieces) blocks.push_back(p.block);
+  const auto begin = std::chrono::steady_clock::now();
+  executor_.CopyBlocksOut(blocks, group.first_layer, group.layers, slot->memory);
+  Push message{out.request.id,
+               out.request.epoch,
+               out.machine.lease(),
+               first.ordinal,
+               static_cast<int>(pieces.size()),
+               first.group,
+               slot->offset,
+               slot->memory.size(),
+               {}};
+  for (size_t i = 0; options_.checksums && i < pieces.size(); ++i)
+    message.checksums.push_back(XXH3_64bits(slot->memory.data() + i * group.bytes, group.bytes));
+  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (first.ordinal == 0 && first.group == 0 && out.flips < options_.fault.flips) {
+    ++out.flips;
+    slot->memory[1] ^= std::byte{0x40};
+  }
+  const bool first_send = !first.resend && out.machine.recomputes() == 0;
+  (first_send ? bytes_ : bytes_resent_) += message.bytes;
+  if (first_send) out.pushed_bytes += message.bytes;
+  staged_[{&link, slot->offset}] = {out.request.id, out.machine.lease(), std::move(pieces)};
   link.connection->Send(message);
   return true;
 }
 
 void HandoffSender::Flush(PeerLink& link) {
   std::deque<Outbound>& queue = queues_[&link];
-  for (; !queue.empty(); queue.pop_front()) {
-    const auto it = outgoing_.find(queue.front().request);
-    if (it == outgoing_.end()) continue;
-    Outgoing& out = it->second;
-    if (const auto* push = std::get_if<action::SendPush>(&queue.front().what)) {
-      if (push->lease == out.machine.lease() && !Stage(out, link, *push)) return;
-    } else if (auto* commit = std::get_if<action::SendCommit>(&queue.front().what);
-               commit->lease == out.machine.lease()) {
-      link.connection->Send(
-          Commit{out.request.id, out.request.epoch, commit->lease, commit->first_tokens, commit->ended});
+  while (!queue.empty()) {
+    const Outbound& next = queue.front();
+    const auto it = outgoing_.find(next.request);
+    const Lease lease = std::visit([](const auto& what) { return what.lease; }, next.what);
+    if (it == outgoing_.end() || it->second.machine.lease() != lease) {
+      queue.pop_front();
+      continue;
     }
+    Outgoing& out = it->second;
+    if (const auto* commit = std::get_if<action::SendCommit>(&next.what)) {
+      link.connection->Send(Commit{out.request.id, out.request.epoch, lease, commit->first_tokens, commit->ended});
+      queue.pop_front();
+      continue;
+    }
+    std::vector<Piece> pieces = NextPieces(queue, link);
+    const auto count = static_cast<std::ptrdiff_t>(pieces.size());
+    if (!Stage(out, link, std::move(pieces))) return;
+    queue.erase(queue.begin(), queue.begin() + count);
   }
 }
 
@@ -155,10 +193,11 @@ void HandoffSender::OnPushReply(const std::shared_ptr<PeerLink>& link, const Pus
   if (slot.empty()) return;
   link->connection->GiveBack(reply.offset);
   const Staged& staged = slot.mapped();
-  const auto it = outgoing_.find(staged.request);
-  if (it != outgoing_.end() && it->second.machine.lease() == staged.lease) {
-    if (reply.verdict == PushVerdict::kDamaged) Feed(staged.request, event::Damaged{staged.piece}, now);
-    if (reply.verdict == PushVerdict::kStored) Feed(staged.request, event::Stored{staged.piece}, now);
+  for (size_t i = 0; i < staged.pieces.size() && i < reply.verdicts.size(); ++i) {
+    const auto it = outgoing_.find(staged.request);
+    if (it == outgoing_.end() || it->second.machine.lease() != staged.lease) break;
+    if (reply.verdicts[i] == PushVerdict::kDamaged) Feed(staged.request, event::Damaged{staged.pieces[i]}, now);
+    if (reply.verdicts[i] == PushVerdict::kStored) Feed(staged.request, event::Stored{staged.pieces[i]}, now);
   }
   Flush(*link);
 }

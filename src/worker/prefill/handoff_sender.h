@@ -63,10 +63,11 @@ class HandoffSender {
     RequestId request;
     std::variant<kv_transfer::prefill_action::SendPush, kv_transfer::prefill_action::SendCommit> what;
   };
+  // One push: pieces of one layer group, of neighbouring blocks of one prompt.
   struct Staged {
     RequestId request;
     kv_transfer::Lease lease = 0;
-    kv_transfer::Piece piece;
+    std::vector<kv_transfer::Piece> pieces;
   };
 
   void Feed(RequestId request, kv_transfer::PrefillEvent event, TimePoint now);
@@ -75,7 +76,10 @@ class HandoffSender {
   Status Connect(Outgoing& out);
   std::vector<kv_transfer::Piece> PiecesOf(const scheduler::PlannedPush& push, int first_group, int groups) const;
   void Flush(PeerLink& link);
-  bool Stage(Outgoing& out, PeerLink& link, const kv_transfer::prefill_action::SendPush& push);
+  // The pieces at the front of the queue that one push can carry.
+  std::vector<kv_transfer::Piece> NextPieces(const std::deque<Outbound>& queue, PeerLink& link) const;
+  // False while there is no room for them in the staging memory.
+  bool Stage(Outgoing& out, PeerLink& link, std::vector<kv_transfer::Piece> pieces);
   void OnPushReply(const std::shared_ptr<PeerLink>& link, const kv_transfer::PushReply& reply, TimePoint now);
 
   const kv_transfer::HandoffOptions options_;

@@ -29,11 +29,12 @@ TEST(PeerCodec, EveryKindKeepsItsFields) {
                      hello.numerics_id, hello.group_layers, hello.protocol_max),
             std::make_tuple("prefill-0", 1u, 2u, "m", "w", "n", 4, 9u));
   EXPECT_EQ(hello.layout, (KvLayout{16, 64, {{KvLayerKind::kAttention, 2, 3, 4, KvDtype::kBf16, 5, 6, "io"}}}));
-  const Push push = RoundTrip(Push{{7}, 1, 2, 3, 4, 5, 6, 0});
-  EXPECT_EQ(std::tie(push.request.value, push.epoch, push.lease, push.ordinal, push.group, push.offset, push.bytes),
-            std::make_tuple(7u, 1u, 2u, 3, 4, 5u, 6u));
-  EXPECT_EQ(push.checksum, std::optional<uint64_t>(0)) << "a checksum of zero is one";
-  EXPECT_EQ(RoundTrip(Push{}).checksum, std::nullopt);
+  const Push push = RoundTrip(Push{{7}, 1, 2, 3, 2, 4, 5, 6, {0, 9}});
+  EXPECT_EQ(std::tie(push.request.value, push.epoch, push.lease, push.ordinal, push.blocks, push.group, push.offset,
+                     push.bytes),
+            std::make_tuple(7u, 1u, 2u, 3, 2, 4, 5u, 6u));
+  EXPECT_EQ(push.checksums, (std::vector<uint64_t>{0, 9})) << "a checksum of zero is one";
+  EXPECT_EQ(RoundTrip(Push{}).checksums.size(), 0u);
   const Commit commit = RoundTrip(Commit{{7}, 1, 2, {{5, -0.5f, {{6, -1.f}}}, {8, 0, {}}}, {true, false}});
   EXPECT_EQ(commit.first_tokens, (std::vector<SampledToken>{{5, -0.5f, {{6, -1.f}}}, {8, 0, {}}}));
   EXPECT_EQ(commit.ended, (std::vector<bool>{true, false}));
@@ -42,8 +43,8 @@ TEST(PeerCodec, EveryKindKeepsItsFields) {
   const ReserveReply reply = RoundTrip(ReserveReply{{9}, 4, 5, OkStatus(), 6});
   EXPECT_EQ(std::tie(reply.request.value, reply.epoch, reply.lease, reply.cached_blocks),
             std::make_tuple(9u, 4u, 5u, 6));
-  for (const PushVerdict v : {PushVerdict::kStored, PushVerdict::kDamaged, PushVerdict::kUnknown})
-    EXPECT_EQ(RoundTrip(PushReply{{9}, 4, 5, v}).verdict, v);
+  const std::vector<PushVerdict> verdicts = {PushVerdict::kStored, PushVerdict::kDamaged, PushVerdict::kUnknown};
+  EXPECT_EQ(RoundTrip(PushReply{{9}, 4, 5, verdicts}).verdicts, verdicts);
   EXPECT_EQ(RoundTrip(Ack{{9}, 4, absl::UnavailableError("gone")}).status, absl::UnavailableError("gone"));
 }
 
@@ -87,8 +88,11 @@ TEST(PeerCodec, RefusesWhatNoPeerOfOursWrites) {
   EXPECT_FALSE(DecodePeer(EncodePeer(Commit{{1}, 1, 1, {{5, 0, {}}}, {}}, kNow), kNow).ok())
       << "tokens without their ends";
   peer::PeerMessage wire;
-  wire.mutable_push_reply()->set_verdict(3);
+  wire.mutable_push_reply()->add_verdicts(3);
   EXPECT_FALSE(DecodePeer(wire.SerializeAsString(), kNow).ok());
+  for (const Push& push : {Push{{1}, 1, 1, 0, 0, 0, 0, 64, {}}, Push{{1}, 1, 1, 0, -1, 0, 0, 64, {}},
+                           Push{{1}, 1, 1, 0, 3, 0, 0, 64, {1, 2}}})
+    EXPECT_FALSE(DecodePeer(EncodePeer(push, kNow), kNow).ok()) << push.blocks << " blocks";
 }
 
 }  // namespace

@@ -44,6 +44,22 @@ TEST_P(ExecutorConformance, LayerGroupsComeInOrderBeforeTheResultAndHoldFinalCon
   EXPECT_EQ(groups.size(), static_cast<size_t>(info.layer_groups)) << "a plan that did not ask";
 }
 
+// Many blocks in any order are the single ones, one after the other; and come back so.
+void ExpectMessage(Executor& e, int first_layer, int layers) {
+  const std::vector<BlockId> blocks = {2, 0, 1}, other = {20, 23, 21};
+  std::vector<std::byte> expected;
+  for (const BlockId b : blocks) {
+    const auto one = Block(e, b, first_layer, layers);
+    expected.insert(expected.end(), one.begin(), one.end());
+  }
+  std::vector<std::byte> message(expected.size());
+  e.CopyBlocksOut(blocks, first_layer, layers, message);
+  EXPECT_EQ(message, expected) << "layers from " << first_layer;
+  e.CopyBlocksIn(other, first_layer, layers, message);
+  for (size_t i = 0; i < blocks.size(); ++i)
+    EXPECT_EQ(Block(e, other[i], first_layer, layers), Block(e, blocks[i], first_layer, layers)) << i;
+}
+
 TEST_P(ExecutorConformance, BlocksCopiedToAnotherExecutorContinueTheSame) {
   const int layers = static_cast<int>(executor().info().kv_layout.layers.size());
   Sequence whole(kA, MakePrompt(45, 11), Blocks(0, 4), Sampling(2));
@@ -51,9 +67,11 @@ TEST_P(ExecutorConformance, BlocksCopiedToAnotherExecutorContinueTheSame) {
   const auto decode = GetParam().make();
   const std::vector<BlockId> table = {7, 3, 12, 5};
   for (int b = 0; b < 3; ++b)
-    for (int l = 0; l < layers; ++l) decode->CopyBlockIn(table[b], l, 1, Block(executor(), b, l, 1));
+    for (int l = 0; l < layers; ++l) decode->CopyBlocksIn({&table[b], 1}, l, 1, Block(executor(), b, l, 1));
   for (int b = 0; b < 3; ++b)
     EXPECT_EQ(Block(*decode, table[b]), Block(executor(), b)) << "one copy of all layers is the layers' copies";
+  for (int first = 0, group = executor().info().layer_group_layers; first < layers; first += group)
+    ExpectMessage(executor(), first, std::min(group, layers - first));
   Sequence moved(kA, MakePrompt(45, 11), table, Sampling(2));
   moved.Next(45);  // computed by the other side
   StepResult first;

@@ -151,15 +151,21 @@ StatusOr<StepResult> ContextHashExecutor::Collect() {
   return result;
 }
 
-void ContextHashExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
-  const size_t first =
-      (static_cast<size_t>(block) * static_cast<size_t>(options_.layers) + static_cast<size_t>(first_layer)) *
-      kBlockTokens;
-  std::memcpy(out.data(), &memory_[first], static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t));
+void ContextHashExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                        std::span<std::byte> out) const {
+  const size_t run = static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const size_t first =
+        (static_cast<size_t>(blocks[i]) * static_cast<size_t>(options_.layers) + static_cast<size_t>(first_layer)) *
+        kBlockTokens;
+    std::memcpy(out.data() + i * run, &memory_[first], run);
+  }
 }
 
-void ContextHashExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
-  std::memcpy(&Value(block, first_layer, 0), in.data(), static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t));
+void ContextHashExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                                       std::span<const std::byte> in) {
+  const size_t run = static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t);
+  for (size_t i = 0; i < blocks.size(); ++i) std::memcpy(&Value(blocks[i], first_layer, 0), in.data() + i * run, run);
 }
 
 std::vector<TokenId> ContextHashExecutor::Expected(const ContextHashOptions& options,

@@ -107,6 +107,50 @@ TEST(HandoffFaults, DamageIsResentOrRecomputed) {
     }
 }
 
+TEST(HandoffFaults, OnlyTheDamagedBlockOfAPushIsSentAgain) {
+  HandoffOptions handoff;
+  handoff.fault.flips = 1;
+  SimulatedPair pair(4, handoff);
+  int widest = 0;
+  pair.hub.SetInspect([&](PeerMessage& m) {
+    if (const auto* push = std::get_if<kv_transfer::Push>(&m)) widest = std::max(widest, push->blocks);
+    return LocalHub::Fate::kDeliver;
+  });
+  RequestId id;
+  do id = pair.Submit();
+  while (pair.requests.at(id).request.prompt.size() < 60);
+  pair.RunDry();
+  ExpectSound(pair, true);
+  EXPECT_GT(widest, 1);
+  EXPECT_EQ(pair.prefill->Report().handoff_bytes_resent, kPieceBytes * pair.requests.size());
+}
+
+TEST(HandoffFaults, APushThatIsNotWhatItSaysClosesTheConnection) {
+  using Change = std::function<void(kv_transfer::Push&)>;
+  const Change changes[] = {
+      [](auto& p) { p.blocks = 1000000; },  [](auto& p) { p.blocks += 1, p.bytes += kPieceBytes; },
+      [](auto& p) { p.ordinal = 1 << 30; }, [](auto& p) { p.ordinal = -1; },
+      [](auto& p) { p.group = 77; },        [](auto& p) { p.group = -1; },
+      [](auto& p) { p.bytes -= 1; },        [](auto& p) { p.offset = UINT64_MAX - 3; }};
+  for (const Change& change : changes) {
+    SCOPED_TRACE(&change - changes);
+    SimulatedPair pair(4);
+    bool changed = false;
+    pair.hub.SetInspect([&](PeerMessage& m) {
+      if (auto* push = std::get_if<kv_transfer::Push>(&m); push != nullptr && !std::exchange(changed, true)) {
+        push->checksums.assign(push->checksums.size(), 0);
+        change(*push);
+      }
+      return LocalHub::Fate::kDeliver;
+    });
+    const RequestId id = pair.Submit();
+    pair.RunDry();
+    ExpectSound(pair, false);
+    EXPECT_TRUE(changed);
+    EXPECT_EQ(pair.requests.at(id).status.code(), StatusCode::kUnavailable) << pair.requests.at(id).status;
+  }
+}
+
 TEST(HandoffFaults, DamageForGoodFailsTheRequestAlone) {
   HandoffOptions handoff;
   handoff.fault.flips = 100;

@@ -21,7 +21,6 @@ SimulatedWorker::SimulatedWorker(const std::string& id, WorkerRole role, Incarna
   options.incarnation = incarnation;
   options.peer_socket_path = StrCat(id, "@", incarnation);
   options.handoff = handoff;
-  options.handoff.staging_bytes = 1;  // the fewest slots: pushes have to wait for replies
   options.chunk_tokens_max = 32;
   options.step_rows_max = 64;
   core_ = std::make_unique<WorkerCore>(options, executor_, &transport_, [this](const std::shared_ptr<PeerLink>& link) {
@@ -80,6 +79,8 @@ SimulatedPair::SimulatedPair(uint64_t seed, kv_transfer::HandoffOptions handoff,
   executor.kv_blocks = kv_blocks;
   executor.context_length = kv_blocks * kBlockTokens;
   executor.depth = 1 + static_cast<int>(seed % 2);
+  // The least memory, where each piece is a push that waits for replies, or enough that pushes carry up to four pieces.
+  handoff.staging_bytes = seed % 3 == 0 ? 1 : 16 * kPieceBytes;
   prefill = std::make_unique<SimulatedWorker>("prefill-0", WorkerRole::kPrefill, 11, executor, handoff, hub, clock);
   decode = std::make_unique<SimulatedWorker>("decode-0", WorkerRole::kDecode, 12, executor, handoff, hub, clock);
 }

@@ -50,6 +50,9 @@ class SimulatedWorker {
   std::unique_ptr<WorkerCore> core_;
 };
 
+// A layer group of a block of the simulated executor.
+inline constexpr uint64_t kPieceBytes = 2 * kBlockTokens * sizeof(uint64_t);
+
 // The router's side of both: which tokens have come out, and how each request ended.
 struct SimulatedPair {
   explicit SimulatedPair(uint64_t seed, kv_transfer::HandoffOptions handoff = {}, int kv_blocks = 24);

@@ -47,11 +47,11 @@ class Watched final : public Executor {
     if (result.ok() && result->plan >= lost_from) return absl::DataLossError("an illegal address");
     return result;
   }
-  void CopyBlockOut(BlockId b, int first, int layers, std::span<std::byte> out) const override {
-    inner_->CopyBlockOut(b, first, layers, out);
+  void CopyBlocksOut(std::span<const BlockId> blocks, int first, int layers, std::span<std::byte> out) const override {
+    inner_->CopyBlocksOut(blocks, first, layers, out);
   }
-  void CopyBlockIn(BlockId b, int first, int layers, std::span<const std::byte> in) override {
-    inner_->CopyBlockIn(b, first, layers, in);
+  void CopyBlocksIn(std::span<const BlockId> blocks, int first, int layers, std::span<const std::byte> in) override {
+    inner_->CopyBlocksIn(blocks, first, layers, in);
   }
   int most_in_flight = 0, pending = 0;  // read when the worker has stopped
   uint64_t lost_from = UINT64_MAX;      // results of plans from this one on are DataLoss

@@ -127,16 +127,20 @@ StatusOr<StepResult> CpuExecutor::Collect() {
   return result;
 }
 
-void CpuExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
+void CpuExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                std::span<std::byte> out) const {
   const KvLayout& layout = info_.kv_layout;
-  std::memcpy(out.data(), pool_ + layout.block_bytes * block + layout.layers[first_layer].offset,
-              layout.layers[first_layer].bytes * layers);
+  const uint64_t run = layout.layers[first_layer].bytes * layers, offset = layout.layers[first_layer].offset;
+  for (size_t i = 0; i < blocks.size(); ++i)
+    std::memcpy(out.data() + i * run, pool_ + layout.block_bytes * blocks[i] + offset, run);
 }
 
-void CpuExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
+void CpuExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                               std::span<const std::byte> in) {
   const KvLayout& layout = info_.kv_layout;
-  std::memcpy(pool_ + layout.block_bytes * block + layout.layers[first_layer].offset, in.data(),
-              layout.layers[first_layer].bytes * layers);
+  const uint64_t run = layout.layers[first_layer].bytes * layers, offset = layout.layers[first_layer].offset;
+  for (size_t i = 0; i < blocks.size(); ++i)
+    std::memcpy(pool_ + layout.block_bytes * blocks[i] + offset, in.data() + i * run, run);
 }
 
 }  // namespace tokenworks::model::cpu

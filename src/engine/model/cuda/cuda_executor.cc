@@ -40,6 +40,7 @@ Status CudaExecutor::Check(const StepPlan& plan) const {
 }
 
 Status CudaExecutor::Submit(StepPlan plan) {
+  device_->Use();
   if (in_flight_ == kDepth)
     return absl::InvalidArgumentError(StrCat(kDepth, " plans are submitted already; collect one first"));
   const Status sound = Check(plan);
@@ -85,7 +86,7 @@ Status CudaExecutor::Enqueue(const StepPlan& plan, StepSlot& slot) {
   TW_RETURN_IF_ERROR(device_->Record(slot.begin.get(), stream_));
   const uint64_t block = info_.kv_layout.block_bytes;
   for (const BlockCopy& c : plan.copies)
-    TW_RETURN_IF_ERROR(device_->Copy(BlockAt(c.destination, 0), BlockAt(c.source, 0), block, stream_));
+    TW_RETURN_IF_ERROR(device_->Copy(BlockAt(c.destination), BlockAt(c.source), block, stream_));
   if (!plan.items.empty()) {
     const StepShape shape = ShapeOf(plan, info_.context_length);
     std::vector<kernels::LogitEdit> edits;
@@ -158,6 +159,7 @@ Status CudaExecutor::EnqueueSampling(const StepShape& shape, StepSlot& slot) {
 }
 
 StatusOr<StepResult> CudaExecutor::Collect() {
+  device_->Use();
   if (in_flight_ == 0) return absl::FailedPreconditionError("no plan is submitted");
   StepSlot& slot = slots_[oldest_];
   oldest_ = (oldest_ + 1) % kDepth;
@@ -178,29 +180,36 @@ StatusOr<StepResult> CudaExecutor::Collect() {
   return result;
 }
 
-std::byte* CudaExecutor::BlockAt(BlockId block, int first_layer) const {
-  const KvLayout& layout = info_.kv_layout;
-  return reinterpret_cast<std::byte*>(pool_.data()) + layout.block_bytes * block + layout.layers[first_layer].offset;
+std::byte* CudaExecutor::BlockAt(BlockId block) const {
+  return reinterpret_cast<std::byte*>(pool_.data()) + info_.kv_layout.block_bytes * block;
 }
 
-void CudaExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
-  const uint64_t bytes = info_.kv_layout.layers[first_layer].bytes * layers;
-  Status copied = device_->Copy(out.data(), BlockAt(block, first_layer), bytes, copy_stream_);
-  if (copied.ok()) copied = device_->Synchronize(copy_stream_);
-  if (!copied.ok()) copy_failed_ = true;
+void CudaExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                 std::span<std::byte> out) const {
+  device_->Use();
+  if (!transfer_->Out(blocks, first_layer, layers, out).ok()) copy_failed_ = true;
 }
 
-void CudaExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
-  const uint64_t bytes = info_.kv_layout.layers[first_layer].bytes * layers;
-  Status copied = device_->Copy(BlockAt(block, first_layer), in.data(), bytes, copy_stream_);
-  if (copied.ok()) copied = device_->Synchronize(copy_stream_);
-  if (!copied.ok()) copy_failed_ = true;
+void CudaExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                                std::span<const std::byte> in) {
+  device_->Use();
+  if (!transfer_->In(blocks, first_layer, layers, in).ok()) copy_failed_ = true;
+}
+
+void CudaExecutor::Pin(std::span<std::byte> memory) {
+  device_->Use();
+  if (!memory.empty()) (void)device_->Pin(memory);  // unpinned it is only slower
+}
+
+void CudaExecutor::Unpin(std::span<std::byte> memory) {
+  device_->Use();
+  if (!memory.empty()) device_->Unpin(memory);
 }
 
 Status CudaExecutor::ReadLogits(int sample, std::span<float> out) const {
   const float* row = forward_->logits() + sample * LogitsStride(config_.vocabulary);
-  TW_RETURN_IF_ERROR(device_->Copy(out.data(), row, out.size_bytes(), copy_stream_));
-  return device_->Synchronize(copy_stream_);
+  TW_RETURN_IF_ERROR(device_->Copy(out.data(), row, out.size_bytes(), stream_));
+  return device_->Synchronize(stream_);
 }
 
 }  // namespace tokenworks::model::cuda

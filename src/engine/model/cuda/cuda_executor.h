@@ -10,6 +10,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "engine/model/cuda/block_transfer.h"
 #include "engine/model/cuda/forward.h"
 #include "engine/model/cuda/sampling_rows.h"
 #include "engine/model/cuda/step_slot.h"
@@ -40,8 +41,12 @@ class CudaExecutor final : public Executor {
   // at a pending token waits here for the step that draws it.
   Status Submit(StepPlan plan) override;
   StatusOr<StepResult> Collect() override;
-  void CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const override;
-  void CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) override;
+  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                     std::span<std::byte> out) const override;
+  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                    std::span<const std::byte> in) override;
+  void Pin(std::span<std::byte> memory) override;
+  void Unpin(std::span<std::byte> memory) override;
 
   const ModelConfig& config() const { return config_; }
   // Row `sample` of the last collected plan's logits [vocabulary], with its edits applied (tests).
@@ -64,15 +69,16 @@ class CudaExecutor final : public Executor {
   Status EnqueueForward(const StepPlan& plan, const StepShape& shape, StepSlot& slot);
   Status EnqueueSampling(const StepShape& shape, StepSlot& slot);
   Status UploadEdits(const std::vector<kernels::LogitEdit>& edits, StepSlot& slot);
-  std::byte* BlockAt(BlockId block, int first_layer) const;
+  std::byte* BlockAt(BlockId block) const;
 
   std::unique_ptr<device::Device> device_;  // outlives all that lies on it
-  device::Stream stream_, copy_stream_;
+  device::Stream stream_;
   ModelConfig config_;
   ExecutorInfo info_;
   StepLimits limits_;
   DeviceWeights weights_;
   device::Buffer<Bf16> pool_;
+  std::unique_ptr<BlockTransfer> transfer_;
   std::unique_ptr<Forward> forward_;
   device::Buffer<std::byte> inputs_;
   device::Buffer<kernels::LogitEdit> edits_;

@@ -17,15 +17,14 @@ StatusOr<std::unique_ptr<CudaExecutor>> CudaExecutor::Create(CudaExecutorOptions
 }
 
 CudaExecutor::~CudaExecutor() {
+  device_->Use();
   (void)device_->Synchronize(stream_);
   for (const auto& [shape, graph] : graphs_) device_->Destroy(graph);
   device_->Destroy(stream_);
-  device_->Destroy(copy_stream_);
 }
 
 Status CudaExecutor::Prepare(CudaExecutorOptions options) {
   TW_ASSIGN_OR_RETURN(stream_, device_->CreateStream());
-  TW_ASSIGN_OR_RETURN(copy_stream_, device_->CreateStream());
   TW_ASSIGN_OR_RETURN(const std::unique_ptr<model_files::GgufFile> file,
                       model_files::GgufFile::Open(options.model_path));
   TW_ASSIGN_OR_RETURN(config_, ReadModelConfig(*file));
@@ -50,6 +49,8 @@ Status CudaExecutor::Prepare(CudaExecutorOptions options) {
   TW_ASSIGN_OR_RETURN(weights_, LoadDeviceWeights(*file, config_, *device_, stream_));
   TW_ASSIGN_OR_RETURN(pool_, Buffer<Bf16>::Create(*device_, memory.kv / sizeof(Bf16)));
   TW_RETURN_IF_ERROR(device_->Fill(pool_.data(), 0, pool_.bytes(), stream_));
+  TW_ASSIGN_OR_RETURN(transfer_,
+                      BlockTransfer::Create(info_.kv_layout, reinterpret_cast<std::byte*>(pool_.data()), *device_));
   TW_ASSIGN_OR_RETURN(forward_, Forward::Create(config_, weights_, pool_.data(), limits_, *device_));
   const size_t input_bytes = InputBytes(config_, limits_), samples = RowBucket(limits_.samples);
   TW_ASSIGN_OR_RETURN(inputs_, Buffer<std::byte>::Create(*device_, input_bytes));

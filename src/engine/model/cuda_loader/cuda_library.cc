@@ -35,6 +35,8 @@ ExecutorInfo InfoOf(const TwInfo& in) {
   return out;
 }
 
+TwInts ViewOf(std::span<const BlockId> blocks) { return {blocks.data(), static_cast<int32_t>(blocks.size())}; }
+
 class LibraryExecutor final : public Executor {
  public:
   LibraryExecutor(const TwCudaApi& api, TwExecutor* executor) : api_(api), executor_(executor) {
@@ -73,12 +75,16 @@ class LibraryExecutor final : public Executor {
     return out;
   }
 
-  void CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const override {
-    api_.copy_block_out(executor_, block, first_layer, layers, out.data(), out.size());
+  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                     std::span<std::byte> out) const override {
+    api_.copy_blocks_out(executor_, ViewOf(blocks), first_layer, layers, out.data(), out.size());
   }
-  void CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) override {
-    api_.copy_block_in(executor_, block, first_layer, layers, in.data(), in.size());
+  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                    std::span<const std::byte> in) override {
+    api_.copy_blocks_in(executor_, ViewOf(blocks), first_layer, layers, in.data(), in.size());
   }
+  void Pin(std::span<std::byte> memory) override { api_.pin(executor_, memory.data(), memory.size()); }
+  void Unpin(std::span<std::byte> memory) override { api_.unpin(executor_, memory.data(), memory.size()); }
 
  private:
   const TwCudaApi& api_;

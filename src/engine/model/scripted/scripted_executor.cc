@@ -179,20 +179,26 @@ StatusOr<StepResult> ScriptedExecutor::Collect() {
   return result;
 }
 
-void ScriptedExecutor::CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const {
-  TW_CHECK(block >= 0 && block < info_.kv_blocks && first_layer >= 0 && layers >= 0 &&
-               first_layer + layers <= options_.layers,
-           "copy out of a block or layer that is not");
-  TW_CHECK(out.size() == kLayerBytes * layers, "copy out into a buffer of another size");
-  std::memcpy(out.data(), pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * first_layer, out.size());
+void ScriptedExecutor::CheckCopy(std::span<const BlockId> blocks, int first_layer, int layers, size_t bytes) const {
+  TW_CHECK(first_layer >= 0 && layers > 0 && first_layer + layers <= options_.layers, "copy of a layer that is not");
+  for (const BlockId block : blocks) TW_CHECK(block >= 0 && block < info_.kv_blocks, "copy of a block that is not");
+  TW_CHECK(bytes == kLayerBytes * layers * blocks.size(), "copy between a message of another size");
 }
 
-void ScriptedExecutor::CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) {
-  TW_CHECK(block >= 0 && block < info_.kv_blocks && first_layer >= 0 && layers >= 0 &&
-               first_layer + layers <= options_.layers,
-           "copy into a block or layer that is not");
-  TW_CHECK(in.size() == kLayerBytes * layers, "copy in from a buffer of another size");
-  std::memcpy(pool_.data() + info_.kv_layout.block_bytes * block + kLayerBytes * first_layer, in.data(), in.size());
+void ScriptedExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                     std::span<std::byte> out) const {
+  CheckCopy(blocks, first_layer, layers, out.size());
+  const size_t run = kLayerBytes * layers, offset = kLayerBytes * first_layer;
+  for (size_t i = 0; i < blocks.size(); ++i)
+    std::memcpy(out.data() + i * run, pool_.data() + info_.kv_layout.block_bytes * blocks[i] + offset, run);
+}
+
+void ScriptedExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                                    std::span<const std::byte> in) {
+  CheckCopy(blocks, first_layer, layers, in.size());
+  const size_t run = kLayerBytes * layers, offset = kLayerBytes * first_layer;
+  for (size_t i = 0; i < blocks.size(); ++i)
+    std::memcpy(pool_.data() + info_.kv_layout.block_bytes * blocks[i] + offset, in.data() + i * run, run);
 }
 
 }  // namespace tokenworks::model::scripted

@@ -51,13 +51,16 @@ class ScriptedExecutor final : public Executor {
   // Also refuses two rows that write one position of one block.
   Status Submit(StepPlan plan) override;
   StatusOr<StepResult> Collect() override;
-  void CopyBlockOut(BlockId block, int first_layer, int layers, std::span<std::byte> out) const override;
-  void CopyBlockIn(BlockId block, int first_layer, int layers, std::span<const std::byte> in) override;
+  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                     std::span<std::byte> out) const override;
+  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                    std::span<const std::byte> in) override;
 
   // One sentence for each poisoned answer, oldest first.
   const std::vector<std::string>& violations() const { return violations_; }
 
  private:
+  void CheckCopy(std::span<const BlockId> blocks, int first_layer, int layers, size_t bytes) const;
   struct History {
     SamplingParams params;
     std::vector<TokenId> tokens;  // prompt, emitted, answered: what positions 0 .. must hold; no prompt = unknown

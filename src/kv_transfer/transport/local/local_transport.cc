@@ -3,25 +3,23 @@
 
 #include <algorithm>
 
+#include "kv_transfer/staging_ring.h"
+
 namespace tokenworks::kv_transfer {
 namespace {
 
 // The memory that both ends of a connection see.
 struct Staging {
-  explicit Staging(const StagingSize& size)
-      : slot_bytes(size.slot_bytes), memory(size.slot_bytes * static_cast<uint64_t>(size.slots)) {
-    for (int i = size.slots - 1; i >= 0; --i) free.push_back(slot_bytes * static_cast<uint64_t>(i));
-  }
-  const uint64_t slot_bytes;
+  explicit Staging(uint64_t bytes) : memory(bytes), ring(bytes) {}
   std::vector<std::byte> memory;
-  std::vector<uint64_t> free;
+  StagingRing ring;
 };
 
 }  // namespace
 
 class LocalConnection final : public PeerConnection {
  public:
-  explicit LocalConnection(std::shared_ptr<Staging> staging) : staging_(std::move(staging)) {}
+  LocalConnection(std::shared_ptr<Staging> staging, bool dialled) : staging_(std::move(staging)), dialled_(dialled) {}
   ~LocalConnection() override { Close(); }
 
   static void Join(const std::shared_ptr<LocalConnection>& a, const std::shared_ptr<LocalConnection>& b) {
@@ -40,13 +38,13 @@ class LocalConnection final : public PeerConnection {
     if (const auto other = other_.lock()) other->closing_ = true;
   }
 
-  std::optional<StagingSlot> TakeSlot() override {
-    if (staging_->free.empty()) return std::nullopt;
-    const uint64_t offset = staging_->free.back();
-    staging_->free.pop_back();
-    return StagingSlot{offset, std::span(staging_->memory).subspan(offset, staging_->slot_bytes)};
+  std::span<std::byte> staging() override { return dialled_ ? std::span(staging_->memory) : std::span<std::byte>(); }
+  std::optional<StagingSlot> TakeSlot(uint64_t bytes) override {
+    const auto offset = staging_->ring.Take(bytes);
+    if (!offset) return std::nullopt;
+    return StagingSlot{*offset, std::span(staging_->memory).subspan(*offset, bytes)};
   }
-  void GiveBack(uint64_t offset) override { staging_->free.push_back(offset); }
+  void GiveBack(uint64_t offset) override { staging_->ring.GiveBack(offset); }
   std::optional<std::span<const std::byte>> Staged(uint64_t offset, uint64_t bytes) const override {
     if (bytes > staging_->memory.size() || offset > staging_->memory.size() - bytes) return std::nullopt;
     return std::span<const std::byte>(staging_->memory).subspan(offset, bytes);
@@ -66,6 +64,7 @@ class LocalConnection final : public PeerConnection {
 
  private:
   std::shared_ptr<Staging> staging_;
+  const bool dialled_;
   std::weak_ptr<LocalConnection> other_;
   Events events_;
   std::deque<PeerMessage> inbox_;
@@ -82,11 +81,12 @@ bool LocalHub::DeliverOne(const std::function<size_t(size_t)>& pick) {
   return true;
 }
 
-StatusOr<std::shared_ptr<PeerConnection>> LocalTransport::Dial(const std::string& address, const StagingSize& staging) {
+StatusOr<std::shared_ptr<PeerConnection>> LocalTransport::Dial(const std::string& address, uint64_t staging_bytes) {
   const auto it = hub_.listeners_.find(address);
   if (it == hub_.listeners_.end()) return absl::UnavailableError("nobody listens on " + address);
-  const auto memory = std::make_shared<Staging>(staging);
-  const auto near = std::make_shared<LocalConnection>(memory), far = std::make_shared<LocalConnection>(memory);
+  const auto memory = std::make_shared<Staging>(staging_bytes);
+  const auto near = std::make_shared<LocalConnection>(memory, true),
+             far = std::make_shared<LocalConnection>(memory, false);
   LocalConnection::Join(near, far);
   hub_.ends_.push_back(near);
   hub_.ends_.push_back(far);

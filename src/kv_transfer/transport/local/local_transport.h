@@ -46,7 +46,7 @@ class LocalTransport final : public Transport {
   explicit LocalTransport(LocalHub& hub) : hub_(hub) {}
   ~LocalTransport() override { StopListening(); }
   std::string_view name() const override { return "local"; }
-  StatusOr<std::shared_ptr<PeerConnection>> Dial(const std::string& address, const StagingSize& staging) override;
+  StatusOr<std::shared_ptr<PeerConnection>> Dial(const std::string& address, uint64_t staging_bytes) override;
   Status Listen(const std::string& address, std::function<void(std::shared_ptr<PeerConnection>)> accepted) override;
   void StopListening() override;
 

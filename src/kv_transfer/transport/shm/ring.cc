@@ -13,8 +13,7 @@
 
 namespace tokenworks::kv_transfer {
 
-StatusOr<std::unique_ptr<Ring>> Ring::Make(uint64_t slot_bytes, int slots) {
-  const uint64_t bytes = slot_bytes * static_cast<uint64_t>(slots);
+StatusOr<std::unique_ptr<Ring>> Ring::Make(uint64_t bytes) {
   base::UniqueFd fd(memfd_create("tokenworks-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid() || ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0 ||
       fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
@@ -24,10 +23,7 @@ StatusOr<std::unique_ptr<Ring>> Ring::Make(uint64_t slot_bytes, int slots) {
   if (data == MAP_FAILED)
     return absl::ResourceExhaustedError(
         base::StrCat("mapping a hand-off ring of ", bytes >> 20, " MiB: ", std::strerror(errno)));
-  std::unique_ptr<Ring> ring(new Ring(std::move(fd), static_cast<std::byte*>(data), bytes));
-  ring->slot_bytes_ = slot_bytes;
-  for (int i = slots - 1; i >= 0; --i) ring->free_.push_back(slot_bytes * static_cast<uint64_t>(i));
-  return ring;
+  return std::unique_ptr<Ring>(new Ring(std::move(fd), static_cast<std::byte*>(data), bytes));
 }
 
 StatusOr<std::unique_ptr<Ring>> Ring::Open(base::UniqueFd fd, uint64_t bytes) {
@@ -44,13 +40,10 @@ StatusOr<std::unique_ptr<Ring>> Ring::Open(base::UniqueFd fd, uint64_t bytes) {
 
 Ring::~Ring() { munmap(data_, bytes_); }
 
-std::optional<StagingSlot> Ring::TakeSlot() {
-  if (free_.empty()) return std::nullopt;
-  const uint64_t offset = free_.back();
-  free_.pop_back();
-  return StagingSlot{offset, At(offset, slot_bytes_)};
+std::optional<StagingSlot> Ring::TakeSlot(uint64_t bytes) {
+  const auto offset = ranges_.Take(bytes);
+  if (!offset) return std::nullopt;
+  return StagingSlot{*offset, At(*offset, bytes)};
 }
-
-void Ring::GiveBack(uint64_t offset) { free_.push_back(offset); }
 
 }  // namespace tokenworks::kv_transfer

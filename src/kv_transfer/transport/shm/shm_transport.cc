@@ -32,7 +32,8 @@ class ShmConnection final : public PeerConnection {
   bool Send(const PeerMessage& message) override { return socket_.Send(EncodePeer(message, SteadyClock().Now())); }
   void Close() override { socket_.Close(); }
 
-  std::optional<StagingSlot> TakeSlot() override { return ring_->TakeSlot(); }
+  std::span<std::byte> staging() override { return dialled_ ? ring_->At(0, ring_->bytes()) : std::span<std::byte>(); }
+  std::optional<StagingSlot> TakeSlot(uint64_t bytes) override { return ring_->TakeSlot(bytes); }
   void GiveBack(uint64_t offset) override { ring_->GiveBack(offset); }
   std::optional<std::span<const std::byte>> Staged(uint64_t offset, uint64_t bytes) const override {
     if (!ring_ || !ring_->Contains(offset, bytes)) return std::nullopt;
@@ -67,9 +68,9 @@ class ShmConnection final : public PeerConnection {
 
 }  // namespace
 
-StatusOr<std::shared_ptr<PeerConnection>> ShmTransport::Dial(const std::string& address, const StagingSize& staging) {
+StatusOr<std::shared_ptr<PeerConnection>> ShmTransport::Dial(const std::string& address, uint64_t staging_bytes) {
   TW_ASSIGN_OR_RETURN(base::UniqueFd fd, base::FramedSocket::Connect(address));
-  TW_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Make(staging.slot_bytes, staging.slots));
+  TW_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Make(staging_bytes));
   auto connection = std::make_shared<ShmConnection>(std::move(fd), std::move(ring));
   if (!connection->SendRing())
     return absl::UnavailableError("the connection to " + address +

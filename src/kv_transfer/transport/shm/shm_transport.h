@@ -12,7 +12,7 @@ namespace tokenworks::kv_transfer {
 class ShmTransport final : public Transport {
  public:
   std::string_view name() const override { return "shm"; }
-  StatusOr<std::shared_ptr<PeerConnection>> Dial(const std::string& address, const StagingSize& staging) override;
+  StatusOr<std::shared_ptr<PeerConnection>> Dial(const std::string& address, uint64_t staging_bytes) override;
   Status Listen(const std::string& address, std::function<void(std::shared_ptr<PeerConnection>)> accepted) override;
   void StopListening() override { listener_.reset(); }
 

@@ -166,16 +166,23 @@ int32_t Collect(TwExecutor* e, TwResult* out, TwStatus* status) {
               status);
 }
 
-void CopyBlockOut(const TwExecutor* e, int32_t block, int32_t first_layer, int32_t layers, void* out, uint64_t bytes) {
-  e->executor->CopyBlockOut(block, first_layer, layers, {static_cast<std::byte*>(out), bytes});
+std::span<const tokenworks::BlockId> BlocksOf(TwInts list) { return {list.data, static_cast<size_t>(list.size)}; }
+
+void CopyBlocksOut(const TwExecutor* e, TwInts blocks, int32_t first_layer, int32_t layers, void* out, uint64_t bytes) {
+  e->executor->CopyBlocksOut(BlocksOf(blocks), first_layer, layers, {static_cast<std::byte*>(out), bytes});
 }
 
-void CopyBlockIn(TwExecutor* e, int32_t block, int32_t first_layer, int32_t layers, const void* in, uint64_t bytes) {
-  e->executor->CopyBlockIn(block, first_layer, layers, {static_cast<const std::byte*>(in), bytes});
+void CopyBlocksIn(TwExecutor* e, TwInts blocks, int32_t first_layer, int32_t layers, const void* in, uint64_t bytes) {
+  e->executor->CopyBlocksIn(BlocksOf(blocks), first_layer, layers, {static_cast<const std::byte*>(in), bytes});
 }
 
-constexpr TwCudaApi kApi = {TOKENWORKS_CUDA_ABI, Describe, Create,  Destroy,      Info,
-                            SetListener,         Submit,   Collect, CopyBlockOut, CopyBlockIn};
+void Pin(TwExecutor* e, void* memory, uint64_t bytes) { e->executor->Pin({static_cast<std::byte*>(memory), bytes}); }
+void Unpin(TwExecutor* e, void* memory, uint64_t bytes) {
+  e->executor->Unpin({static_cast<std::byte*>(memory), bytes});
+}
+
+constexpr TwCudaApi kApi = {TOKENWORKS_CUDA_ABI, Describe,     Create, Destroy, Info, SetListener, Submit, Collect,
+                            CopyBlocksOut,       CopyBlocksIn, Pin,    Unpin};
 
 }  // namespace
 

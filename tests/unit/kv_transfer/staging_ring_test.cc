@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kv_transfer/staging_ring.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace tokenworks::kv_transfer {
+namespace {
+
+TEST(StagingRing, FillsGoesAroundAndWaitsForTheOldest) {
+  StagingRing ring(256);
+  EXPECT_EQ(ring.Take(0), std::nullopt);
+  EXPECT_EQ(ring.Take(257), std::nullopt);
+  EXPECT_EQ(ring.Take(100), 0u);
+  EXPECT_EQ(ring.Take(64), 128u) << "aligned";
+  EXPECT_EQ(ring.Take(65), std::nullopt);
+  EXPECT_EQ(ring.Take(64), 192u);
+  EXPECT_EQ(ring.Take(1), std::nullopt);
+  ring.GiveBack(128);
+  EXPECT_EQ(ring.Take(1), std::nullopt) << "the oldest is still in use";
+  ring.GiveBack(7);  // never taken
+  ring.GiveBack(0);
+  EXPECT_EQ(ring.Take(192), 0u) << "room of both, from the front";
+  EXPECT_EQ(ring.Take(1), std::nullopt);
+  ring.GiveBack(192);
+  EXPECT_EQ(ring.Take(64), 192u);
+  ring.GiveBack(192);
+  ring.GiveBack(0);
+  EXPECT_EQ(ring.Take(256), 0u) << "empty again: all of it";
+}
+
+TEST(StagingRing, RangesNeverOverlapAndAllRoomComesBack) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 50; ++round) {
+    const uint64_t size = 64 * (1 + random() % 40) + random() % 64;
+    StagingRing ring(size);
+    std::map<uint64_t, uint64_t> taken;  // begin -> end
+    for (int step = 0; step < 400; ++step) {
+      if (random() % 2 == 0) {
+        const uint64_t bytes = 1 + random() % (size / 3 + 1);
+        const auto begin = ring.Take(bytes);
+        if (!begin) continue;
+        ASSERT_LE(*begin + bytes, size);
+        ASSERT_EQ(*begin % StagingRing::kAlignment, 0u);
+        const auto after = taken.upper_bound(*begin);
+        ASSERT_TRUE(after == taken.end() || *begin + bytes <= after->first);
+        ASSERT_TRUE(after == taken.begin() || std::prev(after)->second <= *begin);
+        taken[*begin] = *begin + bytes;
+      } else if (!taken.empty()) {
+        const auto any = std::next(taken.begin(), static_cast<long>(random() % taken.size()));
+        ring.GiveBack(any->first);
+        taken.erase(any);
+      }
+    }
+    for (const auto& [begin, end] : taken) ring.GiveBack(begin);
+    ASSERT_EQ(ring.Take(size), 0u);
+  }
+}
+
+}  // namespace
+}  // namespace tokenworks::kv_transfer
