@@ -126,6 +126,39 @@ struct KvCounts {
   bool operator==(const KvCounts&) const = default;
 };
 
+// Why the rows of a step are as many as they are.
+enum class RowsChoice : uint8_t {
+  kDecode,       // one for each sequence that decodes, nothing else
+  kPrefillRate,  // nobody else has to wait for the step: as many as it may have
+  kDefault,      // as many as engine.chunk_tokens says
+  kLatency,      // fewer, for engine.step_target_ms
+  kTight,        // the fewest that are computed at once; they may take longer than that
+};
+constexpr std::string_view RowsChoiceName(RowsChoice c) {
+  switch (c) {
+    case RowsChoice::kDecode:
+      return "decode";
+    case RowsChoice::kPrefillRate:
+      return "prefill rate";
+    case RowsChoice::kDefault:
+      return "default";
+    case RowsChoice::kLatency:
+      return "latency";
+    case RowsChoice::kTight:
+      return "tight";
+  }
+  return "";
+}
+
+// The step size that the scheduler has last chosen for prompts beside sequences that decode.
+struct StepReport {
+  int rows = 0;  // at most, those that decode included
+  RowsChoice choice = RowsChoice::kDefault;
+  double predicted_ms = 0;  // of a step of so many rows
+  double decode_ms = 0;     // predicted without the prompts' rows
+  bool operator==(const StepReport&) const = default;
+};
+
 struct WireReport {
   WorkerId to;
   std::string wire;
@@ -151,6 +184,7 @@ struct WorkerReport {
   uint64_t handoff_bytes = 0;         // first sends of KV blocks
   uint64_t handoff_bytes_resent = 0;  // after a bad checksum
   std::vector<WireReport> wires;
+  std::optional<StepReport> step;
   std::optional<GpuReading> gpu;  // of a worker on a GPU whose driver says something
 };
 

@@ -28,22 +28,41 @@ void AppendHistogram(std::string* out, const char* name, const router::LatencyHi
                  h.count(), "\n");
 }
 
+// A line for each worker of which `value_of` its report knows a value.
+template <typename ValueOf>
+void AppendOfWorkers(std::string* out, const router::ClusterStatus& s, const char* name, const char* type,
+                     ValueOf value_of) {
+  bool first = true;
+  for (const router::WorkerStatus& w : s.workers) {
+    const auto value = value_of(w.report);
+    if (!value) continue;
+    if (std::exchange(first, false)) *out += StrCat("# TYPE ", name, " ", type, "\n");
+    *out += StrCat(name, "{worker=\"", w.hello.worker, "\"} ", *value, "\n");
+  }
+}
+
 // A value that a GPU does not tell has no line.
 void AppendGpus(std::string* out, const router::ClusterStatus& s) {
   const auto metric = [&](const char* name, const char* type, auto value_of) {
-    bool first = true;
-    for (const router::WorkerStatus& w : s.workers) {
-      const auto value = w.report.gpu ? value_of(*w.report.gpu) : decltype(value_of(*w.report.gpu))();
-      if (!value) continue;
-      if (std::exchange(first, false)) *out += StrCat("# TYPE ", name, " ", type, "\n");
-      *out += StrCat(name, "{worker=\"", w.hello.worker, "\"} ", *value, "\n");
-    }
+    AppendOfWorkers(out, s, name, type,
+                    [&](const WorkerReport& r) { return r.gpu ? value_of(*r.gpu) : decltype(value_of(*r.gpu))(); });
   };
   metric("tokenworks_gpu_utilization_ratio", "gauge", [](const GpuReading& g) { return g.utilization; });
   metric("tokenworks_gpu_power_watts", "gauge", [](const GpuReading& g) { return g.power_watts; });
   metric("tokenworks_gpu_energy_joules_total", "counter", [](const GpuReading& g) { return g.energy_joules; });
   metric("tokenworks_gpu_memory_used_bytes", "gauge", [](const GpuReading& g) { return g.memory_used; });
   metric("tokenworks_gpu_memory_bytes", "gauge", [](const GpuReading& g) { return g.memory_total; });
+}
+
+// The step size last chosen beside sequences that decode.
+void AppendSteps(std::string* out, const router::ClusterStatus& s) {
+  const auto metric = [&](const char* name, auto value_of) {
+    AppendOfWorkers(out, s, name, "gauge",
+                    [&](const WorkerReport& r) { return r.step ? std::optional(value_of(*r.step)) : std::nullopt; });
+  };
+  metric("tokenworks_step_rows", [](const StepReport& step) { return step.rows; });
+  metric("tokenworks_step_predicted_seconds", [](const StepReport& step) { return step.predicted_ms * 1e-3; });
+  metric("tokenworks_step_decode_seconds", [](const StepReport& step) { return step.decode_ms * 1e-3; });
 }
 
 std::string PrometheusText(const router::ClusterStatus& s) {
@@ -75,6 +94,7 @@ std::string PrometheusText(const router::ClusterStatus& s) {
     for (const auto& [state, n] : states)
       out += StrCat("tokenworks_kv_blocks{worker=\"", w.hello.worker, "\",state=\"", state, "\"} ", n, "\n");
   }
+  AppendSteps(&out, s);
   AppendGpus(&out, s);
   AppendHistogram(&out, "tokenworks_time_to_first_token_seconds", s.metrics.ttft);
   AppendHistogram(&out, "tokenworks_inter_token_latency_seconds", s.metrics.inter_token);

@@ -124,9 +124,13 @@ std::vector<Key> MakeSchema() {
        [](const C& c) { return StrCat(c.ring_bytes); }},
       Integer("kv_transfer.test_flip_bits", &C::test_flip_bits, 0, 8,
               "For tests: flips one bit in each of so many blocks on their way."),
-      Integer("engine.chunk_tokens", &C::chunk_tokens, 16, 8192, "Most prompt tokens of one sequence in one step."),
+      Integer("engine.chunk_tokens", &C::chunk_tokens, 16, 8192,
+              "Most prompt tokens of one sequence in one step. On a GPU the rows of a step in which others decode, in "
+              "multiples of 128: 256 for latency, 512, 1024 for prefill rate; prompts alone get steps of 1024 there."),
       {"engine.step_target_ms", "milliseconds above 0, at most 3600000",
-       "Predicted length of a step at which no more prompt tokens join it.",
+       "Predicted length of a step at which no more prompt tokens join it: the latency budget of those who decode. On "
+       "a "
+       "GPU chunk_tokens is halved, down to 128, until a step is within it.",
        [](C& c, const std::string& s) {
          char* end = nullptr;
          const double v = std::strtod(s.c_str(), &end);

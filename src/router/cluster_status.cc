@@ -73,6 +73,11 @@ nlohmann::ordered_json ToJson(const ClusterStatus& s) {
                                 {"receiving", kv.receiving},
                                 {"quarantined", kv.quarantined},
                                 {"leaked", kv.leaked}}}});
+    if (const auto& step = w.report.step)
+      out["workers"].back()["step"] = {{"rows", step->rows},
+                                       {"choice", RowsChoiceName(step->choice)},
+                                       {"predicted_ms", step->predicted_ms},
+                                       {"decode_ms", step->decode_ms}};
     if (w.report.gpu) out["workers"].back()["gpu"] = ToJson(*w.report.gpu);
     for (const WireReport& wire : w.report.wires)
       wires.push_back({{"from", w.hello.worker},

@@ -194,7 +194,7 @@ std::optional<StepPlan> WorkerCore::NextPlan(TimePoint now) {
   Collect(now);
   if (!planned) return std::nullopt;
   ++in_flight_;
-  Log(planned->plan);
+  Log(*planned);
   sender_.Planned(planned->plan.id, std::move(planned->pushes));
   return std::move(planned->plan);
 }
@@ -248,9 +248,11 @@ std::optional<FromWorker> WorkerCore::TakeOutput(TimePoint now) {
   return message;
 }
 
-void WorkerCore::Log(const StepPlan& plan) {
+void WorkerCore::Log(const scheduler::PlannedStep& step) {
   if (!step_log_.is_open()) return;
-  std::string line = StrCat("{\"plan\": ", plan.id, ", \"items\": [");
+  const StepPlan& plan = step.plan;
+  std::string line =
+      StrCat("{\"plan\": ", plan.id, ", \"choice\": \"", RowsChoiceName(step.choice), "\", \"items\": [");
   for (const StepItem& item : plan.items) {
     const uint64_t request = item.samples.empty() ? 0 : item.samples.front().request.value;
     line += StrCat(&item == &plan.items.front() ? "" : ", ", "{\"request\": ", request,

@@ -55,7 +55,7 @@ class WorkerCore {
   StatusOr<std::shared_ptr<PeerLink>> Dial(const PeerAddress& peer);
   void Collect(TimePoint now);
   WorkerReport MakeReport() const;
-  void Log(const StepPlan& plan);
+  void Log(const scheduler::PlannedStep& step);
 
   const WorkerOptions options_;
   Executor& executor_;

@@ -43,25 +43,33 @@ def run(folder):
         while not all_resident(folder) and time.monotonic() < give_up:
             time.sleep(0.05)
         late = [c.post("/v1/completions", body(100 + i, 37, 4)) for i in range(LATE)]
-        return late, [s.result() for s in streams]
+        streams = [s.result() for s in streams]
+        step = c.quiet_status()["workers"][0].get("step")
+        return late, streams, step, c.request("GET", "/metrics")[2].decode()
 
 
 def main():
     folder = pathlib.Path(tempfile.mkdtemp())
-    late, streams = run(folder)
+    late, streams, step, metrics = run(folder)
     check("all answered in full", all(s == 200 for s, _ in late + streams) and all(b["usage"]["completion_tokens"] == 600 for _, b in streams),
           [(s, b["usage"]["completion_tokens"]) for s, b in late + streams])
     log = records(folder)
     admitted = [i for i, r in enumerate(log) if r.get("event") == "admitted"][RESIDENT:]
-    steps_between, beside = [], []
+    steps_between, beside, choices = [], [], set()
     for at in admitted:
         plans = [r for r in log[at + 1:] if "plan" in r]
         first = next(i for i, p in enumerate(plans) if any(item["prefill"] for item in p["items"]))
         steps_between.append(first)
+        choices.add(plans[first]["choice"])
         beside.append(sum(not item["prefill"] for item in plans[first]["items"]))
     check("late requests admitted", len(admitted) == LATE, len(admitted))
     check("steps between admission and the first rows", set(steps_between) == {0}, steps_between)
     check("decode rows in the same step", beside and min(beside) >= RESIDENT, beside)
+    check("each says why it is as large as it is", choices and choices <= {"default", "latency", "tight"}, choices)
+    check("so does the status", step and step["choice"] in {"default", "latency", "tight"} and step["rows"] > RESIDENT and
+          0 < step["decode_ms"] < step["predicted_ms"], step)
+    seen = [line for line in metrics.splitlines() if line.startswith("tokenworks_step_")]
+    check("and the metrics", step and f'tokenworks_step_rows{{worker="mixed-0"}} {step["rows"]}' in seen and len(seen) == 3, seen)
     print(f"batches_continuously: {sum(CHECKS)} passed, {len(CHECKS) - sum(CHECKS)} failed")
     return 0 if all(CHECKS) else 1
 

@@ -9,7 +9,6 @@ namespace tokenworks::scheduler {
 namespace {
 
 constexpr int kReservationsAhead = 2;  // hand-off requests that wait for their reservation at once
-constexpr int kChunkAtLeast = 16;
 
 // The step under construction.
 struct Builder {
@@ -91,20 +90,6 @@ void Scheduler::State::AskForReservations() {
     r.wanted_reservation = true;
     output.wants_reservation.push_back(r.request.id);
   }
-}
-
-int Scheduler::State::ChunkLimit() const {
-  const bool others = waiting.size() > 1 || running.size() > 1;
-  if (!others) return options.chunk_tokens_max;
-  const int rows = time_model.RowsWithin(options.step_target, kChunkAtLeast);
-  return std::min(options.chunk_tokens_max, std::max(kChunkAtLeast, rows / kBlockTokens * kBlockTokens));
-}
-
-int Scheduler::State::ChunkRows(int others, int most) const {
-  const int wanted = std::min(most - others, std::max(kChunkAtLeast, ChunkLimit() - others));
-  const int rows = others + wanted, quantum = options.row_quantum;
-  const int whole = rows < 2 * quantum ? rows : rows / quantum * quantum;
-  return whole > others ? whole - others : wanted;
 }
 
 int Scheduler::State::LiveSequences() const {
@@ -197,9 +182,13 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
     }
     AddItem(b, *r, s, 1);
   }
-  int prefill_rows = st.ChunkRows(b.flight.rows, st.options.step_rows_max);
+  const int decode_rows = b.flight.rows;
+  const StepRows chosen =
+      ChooseStepRows(st.options, st.time_model, decode_rows, st.waiting.size() > 1 || st.running.size() > 1);
+  int prefill_rows = chosen.most - decode_rows;
+  const int chunk_rows_max = st.options.row_quantum > 1 ? chosen.most : st.options.chunk_tokens_max;
   const auto add_chunk = [&](Resident& r, Sequence& s) {
-    const int rows = std::min({s.planned_total() - s.planned(), prefill_rows, st.options.chunk_tokens_max});
+    const int rows = std::min({s.planned_total() - s.planned(), prefill_rows, chunk_rows_max});
     AddItem(b, r, s, rows);
     prefill_rows -= rows;
   };
@@ -215,6 +204,9 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
     add_chunk(*r, r->sequences[index]);
   }
   if (b.flight.items.empty()) return std::nullopt;
+  const bool chunks = b.flight.rows > decode_rows;
+  b.step.choice = chunks ? chosen.choice : RowsChoice::kDecode;
+  if (chunks && decode_rows > 0) st.mixed = {chosen, decode_rows};
   b.step.plan.id = b.flight.plan = st.next_plan++;
   b.step.plan.ends = std::exchange(st.pending_ends, {});
   b.step.plan.report_layer_groups = !b.step.pushes.empty();

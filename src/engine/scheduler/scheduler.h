@@ -25,13 +25,13 @@ struct SchedulerOptions {
   std::vector<TokenId> end_tokens;                       // the model's own
   std::string model_fingerprint;                         // seeds the block keys
   int step_rows_max = 512;                               // rows of one step (decode rows + chunk rows)
-  int chunk_tokens_max = 512;                            // rows of one sequence in one step
+  int chunk_tokens_max = 512;                            // rows of one sequence in one step; see step_rows.h for a GPU
   int running_max = 256;                                 // sequences resident at once
   int waiting_max = 512;                                 // requests in the queue; over it Admit says ResourceExhausted
   Duration step_target = std::chrono::milliseconds(50);  // predicted, while anything waits
   bool prefix_cache = true;
   int depth = 1;        // plans in flight, up to kMaxDepth
-  int row_quantum = 1;  // ExecutorInfo's: a step with chunks of from twice as many rows on has a multiple of them
+  int row_quantum = 1;  // ExecutorInfo's; more than 1: a GPU
 };
 
 // Blocks of one hand-off request that are complete once a plan has run (all of them at the end of the prompt,
@@ -44,6 +44,7 @@ struct PlannedPush {
 struct PlannedStep {
   StepPlan plan;
   std::vector<PlannedPush> pushes;
+  RowsChoice choice = RowsChoice::kDecode;
 };
 
 // A hand-off request whose first tokens are sampled; its blocks stay until EndHandoff.
@@ -114,7 +115,7 @@ class Scheduler {
   SchedulerOutput TakeOutput();
 
   // Fills what the scheduler knows: role, running, waiting, queued_prefill_tokens, kv (with `leaked` from an
-  // independent walk over all owners), prompt_tokens_*, recomputed_tokens, generation_tokens, preemptions.
+  // independent walk over all owners), prompt_tokens_*, recomputed_tokens, generation_tokens, preemptions, step.
   void Report(WorkerReport& report) const;
   // Nothing waiting, running, reserved or handed off.
   bool idle() const;

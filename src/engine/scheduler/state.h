@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "engine/kv_cache/block_pool.h"
 #include "engine/scheduler/resident.h"
 #include "engine/scheduler/scheduler.h"
+#include "engine/scheduler/step_rows.h"
 #include "engine/scheduler/step_time_model.h"
 
 namespace tokenworks::scheduler {
@@ -29,13 +31,20 @@ struct InFlight {
   std::vector<std::pair<BlockId, kv_cache::Use>> sources;  // of its copies, held until it is completed
 };
 
+// A step in which chunks ran beside rows that decode.
+struct MixedStep {
+  StepRows rows;
+  int decode_rows;
+};
+
 struct Scheduler::State {
   explicit State(SchedulerOptions o) : options(std::move(o)), pool(options.kv_blocks) {}
 
   SchedulerOptions options;
   kv_cache::BlockPool pool;
   WorkerRole role = WorkerRole::kMixed;
-  StepTimeModel time_model;
+  StepTimeModel time_model{options.row_quantum};
+  std::optional<MixedStep> mixed;  // the last one planned
   std::unordered_map<RequestId, std::unique_ptr<Resident>> residents;
   // Sequences that wait for blocks: (priority, preempted first, arrival, index) -> sequence.
   using QueueKey = std::tuple<int, int, uint64_t, uint32_t>;
@@ -94,9 +103,6 @@ struct Scheduler::State {
   bool MayBeAdmitted(const Resident& r) const;
   // The sequence may have a row in the next plan, whatever the plans in flight bring.
   bool MayBePlanned(const Resident& r, const Sequence& s) const;
-  int ChunkLimit() const;
-  // Rows that chunks may have beside `others` in a step of at most `most` rows.
-  int ChunkRows(int others, int most) const;
 };
 
 }  // namespace tokenworks::scheduler

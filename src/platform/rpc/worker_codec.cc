@@ -119,6 +119,19 @@ GpuReading FromWire(const worker::GpuReading& in) {
   return out;
 }
 
+void ToWire(const StepReport& in, worker::StepReport* out) {
+  out->set_rows(in.rows);
+  out->set_choice(static_cast<uint32_t>(in.choice));
+  out->set_predicted_ms(in.predicted_ms);
+  out->set_decode_ms(in.decode_ms);
+}
+
+StatusOr<StepReport> FromWire(const worker::StepReport& in) {
+  StepReport out{in.rows(), RowsChoice::kDefault, in.predicted_ms(), in.decode_ms()};
+  TW_RETURN_IF_ERROR(EnumFromWire(in.choice(), RowsChoice::kTight, "choice of rows", &out.choice));
+  return out;
+}
+
 void ToWire(const WorkerReport& in, worker::Report* out) {
   out->set_role(static_cast<uint32_t>(in.role));
   out->set_state(static_cast<uint32_t>(in.state));
@@ -145,6 +158,7 @@ void ToWire(const WorkerReport& in, worker::Report* out) {
     wire->set_gigabytes_per_second(w.gigabytes_per_second);
   }
   if (in.gpu) ToWire(*in.gpu, out->mutable_gpu());
+  if (in.step) ToWire(*in.step, out->mutable_step());
 }
 
 StatusOr<WorkerReport> FromWire(const worker::Report& in) {
@@ -169,6 +183,9 @@ StatusOr<WorkerReport> FromWire(const worker::Report& in) {
   out.handoff_bytes_resent = in.handoff_bytes_resent();
   for (const worker::WireReport& w : in.wires()) out.wires.push_back({w.to(), w.wire(), w.gigabytes_per_second()});
   if (in.has_gpu()) out.gpu = FromWire(in.gpu());
+  if (in.has_step()) {
+    TW_ASSIGN_OR_RETURN(out.step, FromWire(in.step()));
+  }
   return out;
 }
 

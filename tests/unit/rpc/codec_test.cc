@@ -100,6 +100,7 @@ TEST(Codec, MessagesOfAWorkerGather) {
   second.report->kv.leaked = 1;
   second.report->wires.push_back({"decode-0", "shm", 2.5});
   second.report->gpu = GpuReading{.utilization = 0.5, .energy_joules = 12.5, .memory_used = uint64_t{1} << 40};
+  second.report->step = StepReport{512, RowsChoice::kLatency, 15.2, 6.5};
   worker::FromWorker wire;
   AppendToWire(first, &wire);
   AppendToWire(second, &wire);
@@ -115,7 +116,18 @@ TEST(Codec, MessagesOfAWorkerGather) {
   EXPECT_EQ(out->report->steps, 11u);
   EXPECT_EQ(out->report->kv.leaked, 1);
   EXPECT_EQ(out->report->wires.size(), 1u);
+  EXPECT_EQ(out->report->step, second.report->step);
   EXPECT_EQ(out->report->gpu, second.report->gpu) << "what is absent stays absent";
+}
+
+TEST(Codec, AWorkerThatHasChosenNoStepSaysNone) {
+  FromWorker in;
+  in.report.emplace();
+  worker::FromWorker wire;
+  AppendToWire(in, &wire);
+  EXPECT_FALSE(FromWire(wire)->report->step);
+  wire.mutable_report()->mutable_step()->set_choice(99);
+  EXPECT_FALSE(FromWire(wire).ok());
 }
 
 TEST(Codec, RefusesWhatNoSenderOfOursWrites) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 
 namespace tokenworks::scheduler {
 namespace {
@@ -76,6 +77,58 @@ TEST(StepTimeModel, RowsStayInRangeForEveryTarget) {
   EXPECT_EQ(model.RowsWithin(Duration(0), 7), 7);
   EXPECT_EQ(model.RowsWithin(Duration(-1), 7), 7);
   EXPECT_GT(model.RowsWithin(Duration::max(), 7), 8192);
+}
+
+// 32 layers' products of an 8B model on an H200.
+const std::map<int, double> kStaircase = {{16, 4.0}, {128, 4.40}, {256, 5.83}, {512, 9.87}, {1024, 19.4}};
+
+Duration Took(double ms) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(ms)); }
+
+TEST(StepTimeModel, FollowsAStaircaseAfterFewStepsOfEachSize) {
+  for (const double speed : {0.1, 1.0, 5.0}) {
+    StepTimeModel model(128);
+    for (int i = 0; i < 40; ++i) model.Observe(16, Took(4.0 * speed));
+    for (int i = 0; i < 4; ++i)
+      for (const auto& [rows, ms] : kStaircase) model.Observe(rows, Took(ms * speed));
+    for (const auto& [rows, ms] : kStaircase)
+      EXPECT_NEAR(model.PredictMs(rows), ms * speed, 0.15 * ms * speed) << rows << " rows at " << speed;
+    EXPECT_EQ(model.PredictMs(500), model.PredictMs(512)) << "rows that the executor rounds up";
+  }
+}
+
+TEST(StepTimeModel, ASizeNotSeenFollowsFromItsNeighbour) {
+  StepTimeModel model(128);
+  for (int i = 0; i < 40; ++i) model.Observe(16, Took(4.0));
+  for (const auto& [rows, ms] : kStaircase) EXPECT_NEAR(model.PredictMs(rows), ms, 0.35 * ms) << rows;
+  for (int i = 0; i < 10; ++i) model.Observe(512, Took(9.87));
+  for (const auto& [rows, ms] : kStaircase) EXPECT_NEAR(model.PredictMs(rows), ms, 0.30 * ms) << rows;
+}
+
+TEST(StepTimeModel, ASizeThatLookedSlowIsTriedAgain) {
+  StepTimeModel model(128);
+  for (int i = 0; i < 10; ++i) model.Observe(256, Took(5.83));
+  for (int i = 0; i < 10; ++i) model.Observe(512, Took(100));
+  EXPECT_GT(model.PredictMs(512), 50) << "it was slow for long";
+  for (int i = 0; i < 1000; ++i) model.Observe(16, Took(4.0));
+  EXPECT_GT(model.PredictMs(512), 50) << "steps that only decode do not say otherwise";
+  for (int i = 0; i < 300; ++i) model.Observe(256, Took(5.83));
+  EXPECT_LT(model.PredictMs(512), 12);
+}
+
+TEST(StepTimeModel, OneOutlierOnAStaircaseCountsClipped) {
+  StepTimeModel model(128);
+  for (int i = 0; i < 10; ++i) model.Observe(512, Took(10));
+  model.Observe(512, std::chrono::hours(1));
+  EXPECT_LT(model.PredictMs(512), 20);
+  model.Observe(512, Duration(-1));
+  model.Observe(0, Took(1000));
+  EXPECT_GT(model.PredictMs(512), 5);
+  for (int i = 0; i < 20'000; ++i) model.Observe(512, Duration(0));
+  for (int i = 0; i < 50; ++i) model.Observe(512, Took(10));
+  EXPECT_NEAR(model.PredictMs(512), 10, 1) << "it recovers from steps that took no time";
+  for (int i = 0; i < 300; ++i) model.Observe(8192, Duration(0));
+  model.Observe(1, Duration(0));
+  EXPECT_GT(model.PredictMs(1), 0);
 }
 
 }  // namespace
