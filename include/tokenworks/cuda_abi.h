@@ -84,6 +84,7 @@ typedef struct {
   const char *model_path, *model_name;
   int32_t device, context_length, layer_group_layers, rows_max, samples_max;
   uint64_t kv_bytes;
+  const char* tuning_folder;  // where tuned algorithms are kept; null or empty: nowhere
 } TwOptions;
 
 // Strings live as long as the executor. Every layer has K and V of kv_heads x head_dim bf16 values.
@@ -97,6 +98,7 @@ typedef struct {
   char name[96], uuid[48];
   int32_t compute_capability, multiprocessors;
   uint64_t memory_bytes, free_bytes;
+  char matrix_library[64], matrix_library_problem[640];  // what it is, or why it cannot be used; both empty on the host
 } TwDevice;
 
 // Threads as tokenworks/executor.h: submit and collect on one, copies and pins on another. Functions that return an int

@@ -40,7 +40,7 @@ int RunCheck(int argc, char** argv) {
   ClusterOptions options;
   options.AddTo(app, true);
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
-  const auto config = options.Load({});
+  const auto config = options.Load(options.file.empty() ? DefaultCluster() : launch::ClusterConfig());
   if (!config.ok()) return Fail(config.status());
   std::printf("%-8s %-14s %s\n", "ok", "configuration", options.file.empty() ? "defaults" : options.file.c_str());
   const auto path = model_files::ModelStore(launch::HomeFolder()).Resolve(config->model);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/preflight.h"
 
+#include <cstdio>
+
 #include "apps/text_setup.h"
 #include "engine/model/cpu/cpu_executor.h"
 #include "engine/model/cuda_loader/cuda_library.h"
@@ -33,10 +35,29 @@ Status ProbeGpu(launch::GpuFacts* facts) {
   TW_ASSIGN_OR_RETURN(const model::CudaDevice gpu, library.Describe(0));
   facts->name = gpu.name;
   facts->free_bytes = gpu.free_bytes;
+  facts->matrix_library = gpu.matrix_library;
+  facts->matrix_library_problem = gpu.matrix_library_problem;
   return OkStatus();
 }
 
 }  // namespace
+
+launch::ClusterConfig DefaultCluster() {
+  const auto library = model::CudaLibrary::Open();
+  if (!library.ok()) return {};
+  const auto gpu = library->Describe(0);
+  const std::string problem = gpu.ok() ? gpu->matrix_library_problem : std::string(gpu.status().message());
+  if (problem.empty()) {
+    std::fprintf(stderr,
+                 "GPU %s: one mixed worker on it, as configs/clusters/local-gpu.yaml says; "
+                 "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
+                 gpu->name.c_str());
+    return launch::LocalGpuConfig();
+  }
+  if (gpu.status().code() != StatusCode::kNotFound)
+    std::fprintf(stderr, "the GPU is not used, the workers run on the CPU: %s\n", problem.c_str());
+  return {};
+}
 
 std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
                                        const std::string& run_folder) {

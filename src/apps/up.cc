@@ -17,7 +17,6 @@
 #include "apps/live_status.h"
 #include "apps/local_http.h"
 #include "apps/preflight.h"
-#include "engine/model/cuda_loader/cuda_library.h"
 #include "launch/run_folder.h"
 #include "launch/schema.h"
 #include "launch/supervisor.h"
@@ -169,19 +168,6 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
     }
     Pause(std::chrono::milliseconds(20));
   }
-}
-
-// One prefill and one decode worker on the CPU; where there is a GPU, one mixed worker on it.
-launch::ClusterConfig DefaultCluster() {
-  const auto library = model::CudaLibrary::Open();
-  if (!library.ok()) return {};
-  const auto gpu = library->Describe(0);
-  if (!gpu.ok()) return {};
-  std::fprintf(stderr,
-               "GPU %s: one mixed worker on it, as configs/clusters/local-gpu.yaml says; "
-               "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
-               gpu->name.c_str());
-  return launch::LocalGpuConfig();
 }
 
 }  // namespace

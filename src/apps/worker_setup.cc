@@ -10,6 +10,7 @@
 
 #include "engine/model/cpu/cpu_executor.h"
 #include "engine/model/cuda_loader/cuda_library.h"
+#include "launch/run_folder.h"
 #include "platform/base/str_cat.h"
 #include "platform/nvml/gpu_monitor.h"
 
@@ -45,7 +46,8 @@ StatusOr<std::unique_ptr<Executor>> MakeCudaExecutor(const launch::ClusterConfig
                                  .kv_bytes = pool.kv_memory,
                                  .context_length = config.context_length,
                                  .rows_max = StepRows(config, pool),
-                                 .samples_max = worker::WorkerOptions().running_max});
+                                 .samples_max = worker::WorkerOptions().running_max,
+                                 .tuning_folder = launch::HomeFolder() + "/gpu"});
 }
 
 }  // namespace

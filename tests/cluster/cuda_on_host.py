@@ -55,6 +55,14 @@ def main():
         done = subprocess.run(asked, env={**cluster.os.environ, "TOKENWORKS_CUDA_LIBRARY": library}, capture_output=True, text=True)
         said = done.stdout + done.stderr
         check(f"check: {name}", done.returncode == 2 and all(w in said for w in words), (done.returncode, said.splitlines()[-3:]))
+    lacking = {**cluster.os.environ, "TOKENWORKS_CUDA_LIBRARY": str(LIBRARY), "TOKENWORKS_HOST_LACKS": "no libcublasLt"}
+    for file, code, words in [(["configs/clusters/local-gpu.yaml"], 2, ["error    matrix library no libcublasLt"]),
+                              (["configs/clusters/local.yaml"], 0, []),
+                              ([], 0, ["the GPU is not used, the workers run on the CPU: no libcublasLt"])]:
+        done = subprocess.run([cluster.BINARY, "check", *file, "--port", "0"], cwd=cluster.ROOT, env=lacking, capture_output=True, text=True)
+        said = done.stdout + done.stderr
+        check(f"check {''.join(file) or 'without a file'}: no matrix library",
+              done.returncode == code and all(w in said for w in words) and ("libcublasLt" in said) == bool(words), (done.returncode, said))
     print(f"cuda_on_host: {sum(checks)} passed, {len(checks) - sum(checks)} failed")
     return 0 if all(checks) else 1
 

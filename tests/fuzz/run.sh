@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}; [ $# -gt 0 ] && shift
-targets=${*:-gguf text template config peer_codec}
+targets=${*:-gguf text template config peer_codec algorithm_table}
 cmake -S . -B build/fuzz -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DTOKENWORKS_SANITIZE=address,undefined \
   -DTOKENWORKS_FUZZER=ON -DTOKENWORKS_GRPC=OFF -DTOKENWORKS_TESTS=ON >build/fuzz.log
 for t in $targets; do

@@ -117,6 +117,9 @@ std::vector<Finding> Examine(const ClusterConfig& config, const Facts& facts) {
   out.push_back(Plain("shared memory", facts.machine.shared_memory_problem, "memfd works"));
   out.push_back(Plain("run folder", facts.machine.run_folder_problem, "can be written"));
   if (facts.gpu.wanted) out.push_back(Gpu(facts.gpu));
+  if (facts.gpu.wanted && facts.gpu.status.ok())
+    out.push_back(Plain("matrix library", facts.gpu.matrix_library_problem,
+                        facts.gpu.matrix_library.empty() ? "not needed" : facts.gpu.matrix_library));
   if (!config.step_log.empty()) out.push_back(Plain("step log", facts.machine.step_log_problem, "can be written"));
   out.push_back(OpenFiles(config, facts.machine));
   return out;

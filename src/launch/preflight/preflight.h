@@ -33,6 +33,7 @@ struct GpuFacts {
   Status status;  // why there is none
   std::string name;
   uint64_t free_bytes = 0;
+  std::string matrix_library, matrix_library_problem;  // what it is, or why it cannot be used
 };
 
 struct MachineFacts {

@@ -5,6 +5,7 @@
 
 #include "platform/device/cublaslt_gemm.h"
 #include "platform/device/device.h"
+#include "platform/device/requirements.h"
 
 namespace tokenworks::device {
 namespace {
@@ -28,8 +29,12 @@ cudaGraphExec_t Raw(Graph g) { return static_cast<cudaGraphExec_t>(g.handle); }
 
 class CudaDevice final : public Device {
  public:
-  CudaDevice(int index, DeviceInfo info) : index_(index), info_(std::move(info)) {
-    info_.matrix_library = gemm_.Describe();
+  CudaDevice(int index, DeviceInfo info, const std::string& tuning_folder) : index_(index), info_(std::move(info)) {
+    const StatusOr<uint64_t> version = gemm_.Version();
+    info_.matrix_library_status = version.status();
+    if (!version.ok()) return;
+    info_.matrix_library = MatrixLibraryName(*version);
+    gemm_.KeepTuning(tuning_folder, {info_.name, info_.compute_capability, *version});
   }
   const DeviceInfo& info() const override { return info_; }
   void Use() override { cudaSetDevice(index_); }
@@ -91,6 +96,7 @@ class CudaDevice final : public Device {
   Status TuneGemm(const GemmArgs& args, int tries, Stream stream) override {
     return gemm_.Tune(args, tries, stream.handle);
   }
+  Status SaveTuning() override { return gemm_.SaveTuning(); }
   Status Gemm(const GemmArgs& args, Stream stream) override { return gemm_.Run(args, stream.handle); }
 
   StatusOr<Graph> Capture(Stream stream, const std::function<Status()>& work) override {
@@ -138,29 +144,27 @@ std::string UuidOf(const cudaDeviceProp& p) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
-  int count = 0, driver = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error != cudaSuccess || index >= count)
-    return absl::NotFoundError("no CUDA device " + std::to_string(index) + " (" +
-                               (error != cudaSuccess ? cudaGetErrorString(error) : std::to_string(count) + " found") +
-                               "): install an NVIDIA driver of at least 580, or use device: cpu");
+StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& tuning_folder) {
+  DriverFacts driver;
+  cudaDriverGetVersion(&driver.driver), cudaRuntimeGetVersion(&driver.runtime);
+  if (const cudaError_t error = cudaGetDeviceCount(&driver.devices); error == cudaErrorNoDevice)
+    driver.devices = 0;
+  else if (error != cudaSuccess)
+    driver.error = cudaGetErrorString(error);
+  TW_RETURN_IF_ERROR(CheckDriver(driver, index));
   cudaDeviceProp p{};
   TW_RETURN_IF_ERROR(Checked(cudaGetDeviceProperties(&p, index), "reading the device's properties"));
   const int capability = p.major * 10 + p.minor;
-  if (capability != 80 && capability != 90)
-    return absl::FailedPreconditionError(std::string(p.name) + " is sm_" + std::to_string(capability) +
-                                         "; this build has kernels for sm_80 and sm_90");
+  TW_RETURN_IF_ERROR(CheckArchitecture(p.name, capability));
   TW_RETURN_IF_ERROR(Checked(cudaSetDevice(index), "selecting the device"));
   DeviceInfo info{.name = p.name,
                   .uuid = UuidOf(p),
+                  .driver = CudaVersion(driver.driver),
                   .multiprocessors = p.multiProcessorCount,
                   .compute_capability = capability,
                   .l2_bytes = static_cast<size_t>(p.l2CacheSize)};
   TW_RETURN_IF_ERROR(Checked(cudaMemGetInfo(&info.free_bytes, &info.memory_bytes), "reading the device's memory"));
-  cudaDriverGetVersion(&driver);
-  info.driver = std::to_string(driver / 1000) + "." + std::to_string(driver % 1000 / 10);
-  return std::make_unique<CudaDevice>(index, std::move(info));
+  return std::make_unique<CudaDevice>(index, std::move(info), tuning_folder);
 }
 
 }  // namespace tokenworks::device

@@ -18,6 +18,7 @@ namespace tokenworks::device {
 
 struct DeviceInfo {
   std::string name, uuid, driver, matrix_library;  // all but the name empty on the host
+  Status matrix_library_status;                    // why there are no matrix products; ok on the host
   int multiprocessors = 0;
   int compute_capability = 0;  // 90 for sm_90
   size_t memory_bytes = 0, free_bytes = 0, l2_bytes = 0;
@@ -83,9 +84,11 @@ class Device {
   virtual Status Copy(void* to, const void* from, size_t bytes, Stream stream) = 0;
   virtual Status Fill(void* memory, uint8_t value, size_t bytes, Stream stream) = 0;
 
-  // Times the library's best algorithms for this shape on the given buffers and keeps the fastest: at most `tries`.
-  // Overwrites y. Gemm uses the first suggestion for shapes that were never tuned.
+  // Keeps the algorithm that is known for this shape, or times the library's best ones on the given buffers, at most
+  // `tries`, and keeps the fastest. Overwrites y. Gemm uses the first suggestion for shapes that were never tuned.
   virtual Status TuneGemm(const GemmArgs& args, int tries, Stream stream) = 0;
+  // Keeps what was timed for the next start, where a folder was given. After an error this start is as good as ever.
+  virtual Status SaveTuning() = 0;
   virtual Status Gemm(const GemmArgs& args, Stream stream) = 0;
 
   // Records what `work` enqueues on `stream`, without running it; Launch runs it. Buffers must outlive the graph.
@@ -95,10 +98,12 @@ class Device {
 };
 
 // Errors: NotFound without a driver or device, FailedPrecondition for one older than sm_80; the sentence says what to
-// do.
-StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index);
+// do. Without a matrix library it opens and its info says so. Tuned algorithms are kept in `tuning_folder`, shared by
+// all that give the same one; empty: they are not.
+StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& tuning_folder = "");
 // Ends this process's context on the current device; no Device of it may be left.
 void ReleaseCudaDevice();
-std::unique_ptr<Device> OpenHostDevice();
+// `matrix_library`: what its info says of one (tests).
+std::unique_ptr<Device> OpenHostDevice(Status matrix_library = OkStatus());
 
 }  // namespace tokenworks::device

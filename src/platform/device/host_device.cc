@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "platform/device/device.h"
 
@@ -14,8 +15,9 @@ using Clock = std::chrono::steady_clock;
 
 class HostDevice final : public Device {
  public:
-  HostDevice() {
+  explicit HostDevice(Status matrix_library) {
     info_.name = "host";
+    info_.matrix_library_status = std::move(matrix_library);
     info_.multiprocessors = 4;
     info_.memory_bytes = info_.free_bytes = size_t{1} << 30;
     info_.l2_bytes = size_t{1} << 16;
@@ -61,6 +63,7 @@ class HostDevice final : public Device {
   }
 
   Status TuneGemm(const GemmArgs& args, int, Stream stream) override { return Gemm(args, stream); }
+  Status SaveTuning() override { return OkStatus(); }
   Status Gemm(const GemmArgs& a, Stream) override {
     for (int64_t row = 0; row < a.rows; ++row)
       for (int64_t o = 0; o < a.outputs; ++o) {
@@ -88,6 +91,8 @@ class HostDevice final : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> OpenHostDevice() { return std::make_unique<HostDevice>(); }
+std::unique_ptr<Device> OpenHostDevice(Status matrix_library) {
+  return std::make_unique<HostDevice>(std::move(matrix_library));
+}
 
 }  // namespace tokenworks::device

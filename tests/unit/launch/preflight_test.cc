@@ -50,11 +50,19 @@ TEST(Preflight, AGpuIsExaminedWhereAPoolWantsOne) {
   f.machine.available_bytes = 250u << 20;  // neither weights nor KV of the worker are the host's
   EXPECT_EQ(Find(Examine(c, f), "gpu").sentence, "absent");
   EXPECT_EQ(Find(Examine(c, f), "memory").severity, Severity::kOk) << Find(Examine(c, f), "memory").sentence;
-  f.gpu = {true, OkStatus(), "H200", uint64_t{140} << 30};
+  f.gpu = {true, OkStatus(), "H200", uint64_t{140} << 30, "cuBLASLt 13.1.0", ""};
   EXPECT_EQ(Find(Examine(c, f), "gpu").sentence, "H200, 143360 MiB free");
+  EXPECT_EQ(Find(Examine(c, f), "matrix library").severity, Severity::kOk);
+  EXPECT_EQ(Find(Examine(c, f), "matrix library").sentence, "cuBLASLt 13.1.0");
+  f.gpu.matrix_library_problem = "opening libcublasLt.so.13 failed";
+  EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kOk);
+  EXPECT_EQ(Find(Examine(c, f), "matrix library").severity, Severity::kError);
+  EXPECT_THAT(std::string(Errors(Examine(c, f)).message()),
+              HasSubstr("matrix library: opening libcublasLt.so.13 failed"));
   f.gpu.status = absl::NotFoundError("no CUDA device 0");
   EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kError);
   EXPECT_THAT(Find(Examine(c, f), "gpu").sentence, HasSubstr("no CUDA device 0"));
+  EXPECT_EQ(Find(Examine(c, f), "matrix library").sentence, "absent") << "it was not asked for";
 }
 
 TEST(Preflight, MemoryIsASumOverWorkers) {

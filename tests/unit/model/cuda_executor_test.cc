@@ -104,6 +104,9 @@ TEST(CudaExecutor, SaysWhatDoesNotFitBeforeItLoads) {
   options.kv_bytes = 1000;
   EXPECT_THAT(CudaExecutor::Create(options, device::OpenHostDevice()).status().message(),
               testing::HasSubstr("fewer than two blocks"));
+  const auto products =
+      CudaExecutor::Create(Options("absent.gguf"), device::OpenHostDevice(absl::NotFoundError("none")));
+  EXPECT_EQ(products.status(), absl::NotFoundError("none"));
   const auto heads = CudaExecutor::Create(Options(narrow.path()), device::OpenHostDevice());
   EXPECT_EQ(heads.status().code(), StatusCode::kUnimplemented);
   EXPECT_THAT(heads.status().message(), testing::HasSubstr("heads of 16 dimensions"));

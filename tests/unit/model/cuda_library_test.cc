@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "executor_conformance.h"
 #include "tests/gguf/tiny_model.h"
 
@@ -67,6 +69,17 @@ TEST(CudaLibrary, ErrorsComeAsTheyAreSaid) {
   EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(refused.message(), HasSubstr("step plan 7"));
   EXPECT_EQ(executor->Collect().status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST(CudaLibrary, AMatrixLibraryThatCannotBeUsedIsSaidBeforeAModelIsLoaded) {
+  EXPECT_EQ(Library().Describe(0)->matrix_library_problem, "");
+  setenv("TOKENWORKS_HOST_LACKS", "no matrix products here", 1);
+  const auto device = Library().Describe(0);
+  const auto executor = Library().CreateExecutor({.model_path = "/nowhere.gguf"});
+  unsetenv("TOKENWORKS_HOST_LACKS");
+  ASSERT_TRUE(device.ok()) << device.status();
+  EXPECT_EQ(device->matrix_library_problem, "no matrix products here");
+  EXPECT_EQ(executor.status(), absl::NotFoundError("no matrix products here"));
 }
 
 }  // namespace

@@ -29,8 +29,9 @@ struct CudaExecutorOptions {
 
 class CudaExecutor final : public Executor {
  public:
-  // NotFound, InvalidArgument, Unimplemented for the file and its shape; ResourceExhausted when the device's memory is
-  // too little, before anything is loaded and with the sum. Products are tuned and graphs captured before it returns.
+  // NotFound, InvalidArgument, Unimplemented for the file and its shape; NotFound or FailedPrecondition for the
+  // device's matrix library and ResourceExhausted when its memory is too little, before anything is loaded and with the
+  // sum. Products are tuned and graphs captured before it returns.
   static StatusOr<std::unique_ptr<CudaExecutor>> Create(CudaExecutorOptions options,
                                                         std::unique_ptr<device::Device> device);
   ~CudaExecutor() override;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a CudaExecutor comes to be: memory summed up, weights loaded, products tuned, graphs captured.
 #include <algorithm>
+#include <cstdio>
 
 #include "engine/model/cuda/cuda_executor.h"
 #include "platform/base/str_cat.h"
@@ -25,6 +26,7 @@ CudaExecutor::~CudaExecutor() {
 
 Status CudaExecutor::Prepare(CudaExecutorOptions options) {
   TW_ASSIGN_OR_RETURN(stream_, device_->CreateStream());
+  TW_RETURN_IF_ERROR(device_->info().matrix_library_status);
   TW_ASSIGN_OR_RETURN(const std::unique_ptr<model_files::GgufFile> file,
                       model_files::GgufFile::Open(options.model_path));
   TW_ASSIGN_OR_RETURN(config_, ReadModelConfig(*file));
@@ -61,7 +63,10 @@ Status CudaExecutor::Prepare(CudaExecutorOptions options) {
     TW_ASSIGN_OR_RETURN(slot, StepSlot::Create(*device_, input_bytes, static_cast<int>(samples), info_.layer_groups));
   }
   sampling_ = std::make_unique<SamplingRows>(config_.vocabulary, info_.end_tokens);
-  return CaptureGraphs();
+  TW_RETURN_IF_ERROR(CaptureGraphs());
+  if (const Status kept = device_->SaveTuning(); !kept.ok())
+    std::fprintf(stderr, "the next start tunes matrix products again: %s\n", std::string(kept.message()).c_str());
+  return OkStatus();
 }
 
 // Decode steps are short: hundreds of launches would cost as much as the work. One graph for each number of rows and

@@ -123,7 +123,8 @@ StatusOr<CudaDevice> CudaLibrary::Describe(int device) const {
   TwStatus status;
   TwDevice d;
   if (api_->describe(device, &d, &status) != 0) return StatusOf(status);
-  return CudaDevice{d.name, d.uuid, d.compute_capability, d.multiprocessors, d.memory_bytes, d.free_bytes};
+  return CudaDevice{d.name,         d.uuid,       d.compute_capability, d.multiprocessors,
+                    d.memory_bytes, d.free_bytes, d.matrix_library,     d.matrix_library_problem};
 }
 
 StatusOr<std::unique_ptr<Executor>> CudaLibrary::CreateExecutor(const CudaOptions& o) const {
@@ -134,7 +135,8 @@ StatusOr<std::unique_ptr<Executor>> CudaLibrary::CreateExecutor(const CudaOption
                           .layer_group_layers = o.layer_group_layers,
                           .rows_max = o.rows_max,
                           .samples_max = o.samples_max,
-                          .kv_bytes = o.kv_bytes};
+                          .kv_bytes = o.kv_bytes,
+                          .tuning_folder = o.tuning_folder.c_str()};
   TwStatus status;
   TwExecutor* const executor = api_->create(&options, &status);
   if (executor == nullptr) return StatusOf(status);

@@ -19,12 +19,14 @@ struct CudaOptions {
   int context_length = 0;  // 0 = the model's
   int layer_group_layers = 4;
   int rows_max = 1024, samples_max = 256;  // of one step
+  std::string tuning_folder;               // where tuned algorithms of matrix products are kept; empty = nowhere
 };
 
 struct CudaDevice {
   std::string name, uuid;
   int compute_capability = 0, multiprocessors = 0;
   uint64_t memory_bytes = 0, free_bytes = 0;
+  std::string matrix_library, matrix_library_problem;  // what it is, or why no model can run; both empty on the host
 };
 
 // Stays open as long as the process: GPU code does not survive being unloaded.

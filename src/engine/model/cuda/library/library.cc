@@ -93,26 +93,35 @@ TwSample To(const tokenworks::StepSample& s) {
   return out;
 }
 
-// A process that only asks, like `up`, keeps nothing of the device.
+// Of a field that is all zeros.
+template <size_t size>
+void Fill(char (&field)[size], const std::string& text) {
+  std::strncpy(field, text.c_str(), size - 1);
+}
+
+// A process that only asks, like `up`, keeps nothing of the device and nothing on disk.
 int32_t Describe(int32_t index, TwDevice* device, TwStatus* status) {
-  const int32_t code =
-      Tell(Guarded([&]() -> Status {
-             TW_ASSIGN_OR_RETURN(const auto opened, cuda::OpenDevice(index));
-             const tokenworks::device::DeviceInfo& info = opened->info();
-             *device = {{}, {}, info.compute_capability, info.multiprocessors, info.memory_bytes, info.free_bytes};
-             std::strncpy(device->name, info.name.c_str(), sizeof(device->name) - 1);
-             std::strncpy(device->uuid, info.uuid.c_str(), sizeof(device->uuid) - 1);
-             return tokenworks::OkStatus();
-           }),
-           status);
+  const Status described = Guarded([&]() -> Status {
+    TW_ASSIGN_OR_RETURN(const auto opened, cuda::OpenDevice(index));
+    const tokenworks::device::DeviceInfo& info = opened->info();
+    *device = {.compute_capability = info.compute_capability,
+               .multiprocessors = info.multiprocessors,
+               .memory_bytes = info.memory_bytes,
+               .free_bytes = info.free_bytes};
+    Fill(device->name, info.name);
+    Fill(device->uuid, info.uuid);
+    Fill(device->matrix_library, info.matrix_library);
+    Fill(device->matrix_library_problem, std::string(info.matrix_library_status.message()));
+    return tokenworks::OkStatus();
+  });
   if (executors == 0) cuda::ReleaseDevices();
-  return code;
+  return Tell(described, status);
 }
 
 TwExecutor* Create(const TwOptions* o, TwStatus* status) {
   auto made = std::make_unique<TwExecutor>();
   const Status created = Guarded([&]() -> Status {
-    TW_ASSIGN_OR_RETURN(auto device, cuda::OpenDevice(o->device));
+    TW_ASSIGN_OR_RETURN(auto device, cuda::OpenDevice(o->device, o->tuning_folder ? o->tuning_folder : ""));
     cuda::CudaExecutorOptions options{.model_path = o->model_path,
                                       .model_name = o->model_name,
                                       .kv_bytes = o->kv_bytes,

@@ -8,7 +8,8 @@
 
 namespace tokenworks::model::cuda {
 
-StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index);
+// `tuning_folder` as in OpenCudaDevice.
+StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index, const std::string& tuning_folder = "");
 // Gives back what this process holds of every device (a context is half a GiB); nothing of it may be in use.
 void ReleaseDevices();
 

@@ -3,7 +3,9 @@
 
 namespace tokenworks::model::cuda {
 
-StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index) { return device::OpenCudaDevice(index); }
+StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index, const std::string& tuning_folder) {
+  return device::OpenCudaDevice(index, tuning_folder);
+}
 
 void ReleaseDevices() { device::ReleaseCudaDevice(); }
 
