@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/model/cuda/step_shape.h"
+#include "kernels/sampling/sample.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::model::cuda {
@@ -39,7 +40,8 @@ uint64_t WorkspaceBytes(const ModelConfig& c, const StepLimits& limits, int mult
   const uint64_t row = 2 * (3 * e + (q + 2 * kv) + 2 * q + 3 * f);
   return row * limits.rows +
          (2 * 2 * e + 4 * LogitsStride(c.vocabulary)) * static_cast<uint64_t>(RowBucket(limits.samples)) +
-         4 * MaxPartialFloats(c, limits, multiprocessors) + InputBytes(c, limits);
+         4 * MaxPartialFloats(c, limits, multiprocessors) + InputBytes(c, limits) +
+         kernels::SampleScratchBytes(RowBucket(limits.samples), c.vocabulary);
 }
 
 }  // namespace
