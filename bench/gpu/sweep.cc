@@ -141,6 +141,8 @@ void SweepRows(Bench& b) {
   }
 }
 
+// Bytes are those of one pass over the logits, the floor of all; top-p, top-k 4000 and min-p here keep more than the
+// sampler lists: three passes.
 void SweepSampling(Bench& b) {
   const LaunchContext context{b.stream().handle};
   const int vocabulary = b.small() ? 4000 : 128256;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One pass over all logits by one warp for each part of a row, then one block a row on what the parts say. Only where the
 // kept values are too many to list are the logits read twice more: a histogram of distances, then the crossing bin's values.
-// Floor: the logits through L2 once (greedy, plain, top_k, logprobs, a nucleus that fits the list) or three times.
+// Floor: the logits through L2 once (greedy, plain, top_k to 1,024, logprobs, a kept set that fits the list) or three times;
+// thousands of equal values at a cut, and a larger top_k with top_p, take one block several passes more.
 #include "kernels/sampling/sample.h"
 
 #include "kernels/sampling/alone.cuh"

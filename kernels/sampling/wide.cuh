@@ -111,8 +111,10 @@ TW_DEVICE int DrawCollected(Shared& s, const SamplingRow& p, const float* logits
     const uint64_t last = CrossingEntry(s, listed, by_mass, rest);
     cut = CutAfter(last, state.farthest);
     // What the list adds to its parts, in whole numbers: the order of additions is not fixed.
-    for (int k = i; k < listed && s.list[k] <= last; k += kThreads)
-      atomicAdd(&s.count[IdOfKey(s.list[k]) / kPart], static_cast<uint32_t>(simt::Exp2(state.low - BitsToFloat(static_cast<uint32_t>(s.list[k] >> 32))) * kUnit + 0.5f));
+    for (int k = i; k < listed && s.list[k] <= last; k += kThreads) {
+      const float below = state.low - BitsToFloat(static_cast<uint32_t>(s.list[k] >> 32));
+      atomicAdd(&s.count[IdOfKey(s.list[k]) / kPart], static_cast<uint32_t>(simt::Exp2(below) * kUnit + 0.5f));
+    }
     __syncthreads();
     mine += static_cast<float>(s.count[i]) * (Weight(state.low) / kUnit);
   }

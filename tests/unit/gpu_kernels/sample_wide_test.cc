@@ -89,6 +89,31 @@ TEST_F(SampleWideTest, MoreEqualValuesAtTheCutThanTheListHolds) {
   ExpectAgreement(rows);
 }
 
+// The crossing bin fits the list and holds an eighth of what is kept.
+TEST_F(SampleWideTest, EqualValuesAtTheCutThatFitTheList) {
+  const int vocabulary = 20000;
+  std::vector<float> row = RandomFloat(vocabulary, -12, 1);
+  for (int i = 1; i < vocabulary; i += 13) row[i] = 1.0f;  // 1,539 of them
+  for (int i = 0; i < vocabulary; i += 5) row[i] = 1.35f + 0.00002f * (i % 9973);
+  std::vector<SamplingRow> rows(12, {.top_p = 0.9f});
+  for (int i = 6; i < 12; ++i) rows[i] = {.top_k = 4700};
+  Seed(rows);
+  Run(Repeat(row, rows.size()), vocabulary, vocabulary, rows, {});
+  EXPECT_GE(ExpectAgreement(rows, 1e-5), 6);
+}
+
+// What can be listed holds 96 % of the nucleus: not enough.
+TEST_F(SampleWideTest, TheListFallsJustShortOfTheNucleus) {
+  const int vocabulary = 20000;
+  std::vector<float> row(vocabulary, -12.0f);
+  for (int i = 0; i < 1500; ++i) row[(22 + i / 128) * 512 + i % 128] = 1.0f;
+  for (int i = 0; i < 700; ++i) row[i / 32 * 512 + i % 32 * 4] = 3.0f;
+  std::vector<SamplingRow> rows(8, {.top_p = 0.81f});
+  Seed(rows);
+  Run(Repeat(row, rows.size()), vocabulary, vocabulary, rows, {});
+  EXPECT_GE(ExpectAgreement(rows, 1e-5), 6);
+}
+
 TEST_F(SampleWideTest, NothingButEqualValues) {
   const int vocabulary = 9000;
   std::vector<SamplingRow> rows = {
