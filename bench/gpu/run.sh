@@ -40,7 +40,7 @@ stage correctness 60 "$bench" correctness
 if [ "$host" = 0 ]; then
   sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2>/dev/null | head -n 1)
   [ -z "$sanitizer" ] || stage sanitizer 45 "$sanitizer" --tool memcheck --error-exitcode 9 "$bench" correctness \
-    --gtest_filter='EmbeddingTest*:SwiGlu*:*GemvCases*/0:*GemvCases*/3:*DecodeAttentionTest*/1:*DecodeAttentionTest*/5:PrefillAttention*:SampleTest.Ties*:SampleTest.Pen*:Rope*:Kv*'
+    --gtest_filter='EmbeddingTest*:SwiGlu*:*GemvCases*/0:*GemvCases*/3:*DecodeAttentionTest*/1:*DecodeAttentionTest*/5:PrefillAttention*:SampleTest.Ties*:SampleTest.Pen*:SampleWide*:Rope*:Kv*'
 fi
 # The executor: logits against PyTorch's on files made from a seed, then its speed.
 executor=$here/executor_bench; [ "$host" = 0 ] || executor=$here/executor_bench_host

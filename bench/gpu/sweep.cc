@@ -141,6 +141,8 @@ void SweepRows(Bench& b) {
   }
 }
 
+// Bytes are those of one pass over the logits, the floor of all; top-p, top-k 4000 and min-p here keep more than the
+// sampler lists: three passes.
 void SweepSampling(Bench& b) {
   const LaunchContext context{b.stream().handle};
   const int vocabulary = b.small() ? 4000 : 128256;
@@ -153,6 +155,7 @@ void SweepSampling(Bench& b) {
     const auto d_logits = b.Upload(logits);
     const auto logprob = b.Allocate<float>(rows), top_logprob = b.Allocate<float>(rows * kMaxTopTokens);
     const auto token = b.Allocate<int32_t>(rows), top_token = b.Allocate<int32_t>(rows * kMaxTopTokens);
+    const auto scratch = b.Allocate<std::byte>(SampleScratchBytes(rows, vocabulary));
     struct Kind {
       const char* name;
       SamplingRow row;
@@ -161,6 +164,8 @@ void SweepSampling(Bench& b) {
                             {"plain", {}},
                             {"top-p 0.9", {.top_p = 0.9f}},
                             {"top-k 50, top-p 0.9", {.top_k = 50, .top_p = 0.9f}},
+                            {"top-k 4000", {.top_k = 4000}},
+                            {"min-p 0.001", {.min_p = 0.001f}},
                             {"greedy, 20 logprobs", {.temperature = 0, .logprobs = 20}}}) {
       const auto d_rows = b.Upload(std::vector<SamplingRow>(rows, kind.row));
       const double us = b.Median(8, 20, [&](int) {
@@ -170,9 +175,11 @@ void SweepSampling(Bench& b) {
                          .logprob = logprob.data(),
                          .top_token = top_token.data(),
                          .top_logprob = top_logprob.data(),
+                         .scratch = scratch.data(),
                          .rows = rows,
                          .vocabulary = vocabulary,
-                         .stride = vocabulary});
+                         .stride = vocabulary,
+                         .any_wide = MayBeWide(kind.row)});
       });
       std::vector<int32_t> drawn(rows);
       b.Check(token.Download(drawn, b.stream()));

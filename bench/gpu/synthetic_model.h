@@ -68,6 +68,7 @@ class Model {
     logits_ = b.Allocate<float>(size_t(sequences) * s.vocabulary);
     partial_ = b.Allocate<float>(size_t(sequences) * s.heads * kMaxDecodeSplits * (s.dim + 1));
     drawn_ = b.Allocate<int32_t>(sequences);
+    sampler_scratch_ = b.Allocate<std::byte>(SampleScratchBytes(sequences, s.vocabulary));
   }
 
   double weight_bytes() const {
@@ -141,9 +142,11 @@ class Model {
     Sample(c, {.logits = logits_.data(),
                .row = sampling_.data(),
                .token = drawn_.data(),
+               .scratch = sampler_scratch_.data(),
                .rows = sequences_,
                .vocabulary = s_.vocabulary,
-               .stride = s_.vocabulary});
+               .stride = s_.vocabulary,
+               .any_wide = false});
   }
 
  private:
@@ -258,6 +261,7 @@ class Model {
   device::Buffer<double> frequency_;
   device::Buffer<int32_t> blocks_, tokens_, position_, sequence_, first_row_, length_, drawn_;
   device::Buffer<SamplingRow> sampling_;
+  device::Buffer<std::byte> sampler_scratch_;
 };
 
 }  // namespace tokenworks::bench

@@ -1,72 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <numeric>
-#include <set>
-
-#include "device_fixture.h"
-#include "kernels/sampling/philox.h"
-#include "kernels/sampling/sample.h"
+#include "sample_fixture.h"
 
 namespace tokenworks::kernels::testing {
 namespace {
-
-class SampleTest : public DeviceTest {
- protected:
-  struct Results {
-    std::vector<int32_t> token, top_token;
-    std::vector<float> logprob, top_logprob;
-  };
-
-  void Run(std::vector<float> logits, int vocabulary, int stride, const std::vector<SamplingRow>& rows,
-           const std::vector<LogitEdit>& edits) {
-    const int n = static_cast<int>(rows.size());
-    const auto d_logits = Upload(logits);
-    const auto d_rows = Upload(rows);
-    const auto d_edits = Upload(edits);
-    const auto edited = Output<float>(edits.size()), logprob = Output<float>(n),
-               top_logprob = Output<float>(n * kMaxTopTokens);
-    const auto token = Output<int32_t>(n), top_token = Output<int32_t>(n * kMaxTopTokens);
-    expected_ = {Download(token), Download(top_token), Download(logprob), Download(top_logprob)};
-    slack_.assign(n, 0);
-    std::vector<float> host = logits;
-    SampleArgs args{.logits = host.data(),
-                    .row = rows.data(),
-                    .edits = edits.data(),
-                    .token = expected_.token.data(),
-                    .logprob = expected_.logprob.data(),
-                    .top_token = expected_.top_token.data(),
-                    .top_logprob = expected_.top_logprob.data(),
-                    .rows = n,
-                    .vocabulary = vocabulary,
-                    .stride = stride};
-    SampleReference(args, slack_.data());
-    args.logits = d_logits.data(), args.row = d_rows.data(), args.edits = d_edits.data(), args.edited = edited.data(),
-    args.token = token.data();
-    args.logprob = logprob.data(), args.top_token = top_token.data(), args.top_logprob = top_logprob.data();
-    Sample(context_, args);
-    results_ = {Download(token), Download(top_token), Download(logprob), Download(top_logprob)};
-  }
-
-  void ExpectAgreement(const std::vector<SamplingRow>& rows) {
-    for (size_t r = 0; r < rows.size(); ++r) {
-      if (slack_[r] > 1e-4) {
-        EXPECT_EQ(results_.token[r], expected_.token[r]) << "row " << r << " slack " << slack_[r];
-      }
-      if (rows[r].logprobs < 0) continue;
-      if (results_.token[r] == expected_.token[r]) {
-        EXPECT_NEAR(results_.logprob[r], expected_.logprob[r], 1e-3f) << r;
-      }
-      for (int i = 0; i < rows[r].logprobs; ++i) {
-        EXPECT_EQ(results_.top_token[r * kMaxTopTokens + i], expected_.top_token[r * kMaxTopTokens + i])
-            << r << " " << i;
-        EXPECT_NEAR(results_.top_logprob[r * kMaxTopTokens + i], expected_.top_logprob[r * kMaxTopTokens + i], 1e-3f)
-            << r << " " << i;
-      }
-    }
-  }
-
-  Results results_, expected_;
-  std::vector<double> slack_;
-};
 
 TEST_F(SampleTest, EveryParameterAgainstSorting) {
   for (const int vocabulary : {5, 130, 4099, 32000}) {
@@ -82,7 +18,7 @@ TEST_F(SampleTest, EveryParameterAgainstSorting) {
                                      {.top_k = 4000, .top_p = 0.6f},
                                      {.logprobs = 0}};
     const size_t kinds = rows.size();
-    for (size_t i = 0; i < 2 * kinds; ++i) rows.push_back(rows[i % kinds]);  // other seeds
+    for (size_t i = 0; i < kinds; ++i) rows.push_back(rows[i]);  // other seeds
     for (SamplingRow& r : rows)
       r.seed = random_(), r.sequence = RandomInt(0, 3), r.position = RandomInt(0, 5000),
       r.logprobs = r.logprobs > vocabulary ? vocabulary : r.logprobs;
@@ -133,7 +69,7 @@ TEST_F(SampleTest, TiesGoToLowerIdsAndNaNIsNeverDrawn) {
 }
 
 TEST_F(SampleTest, DrawsFollowTheDistribution) {
-  const int vocabulary = 8, n = 600;
+  const int vocabulary = 8, n = 150;
   std::vector<SamplingRow> rows(n);
   for (int r = 0; r < n; ++r) rows[r] = {.seed = 42, .position = static_cast<uint32_t>(r)};
   std::vector<float> logits;

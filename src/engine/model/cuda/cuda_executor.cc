@@ -82,7 +82,7 @@ Status CudaExecutor::Enqueue(const StepPlan& plan, StepSlot& slot) {
   slot.plan = plan.id;
   slot.reports_groups = plan.report_layer_groups && listener_ && !plan.items.empty();
   slot.drawings.clear();
-  slot.learned = false;
+  slot.any_wide = slot.learned = false;
   TW_RETURN_IF_ERROR(device_->Record(slot.begin.get(), stream_));
   const uint64_t block = info_.kv_layout.block_bytes;
   for (const BlockCopy& c : plan.copies)
@@ -94,6 +94,7 @@ Status CudaExecutor::Enqueue(const StepPlan& plan, StepSlot& slot) {
     for (const StepItem& item : plan.items)
       for (const SequenceId& s : item.samples) {
         rows.push_back(sampling_->Draw(s, edits));
+        slot.any_wide |= kernels::MayBeWide(rows.back());
         slot.drawings.push_back({s, sampling_->opening(s), rows.back().logprobs});
       }
     FillInputs(
@@ -146,9 +147,11 @@ Status CudaExecutor::EnqueueSampling(const StepShape& shape, StepSlot& slot) {
                                             .logprob = logprob_.data(),
                                             .top_token = top_token_.data(),
                                             .top_logprob = top_logprob_.data(),
+                                            .scratch = sampler_scratch_.data(),
                                             .rows = static_cast<int>(n),
                                             .vocabulary = config_.vocabulary,
-                                            .stride = static_cast<int>(LogitsStride(config_.vocabulary))});
+                                            .stride = static_cast<int>(LogitsStride(config_.vocabulary)),
+                                            .any_wide = slot.any_wide});
   TW_RETURN_IF_ERROR(device_->Copy(slot.token.data(), forward_->drawn(), n * sizeof(int32_t), stream_));
   const bool report = std::any_of(slot.drawings.begin(), slot.drawings.end(), [](auto& d) { return d.logprobs >= 0; });
   if (!report) return OkStatus();

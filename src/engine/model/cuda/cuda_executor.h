@@ -81,7 +81,7 @@ class CudaExecutor final : public Executor {
   device::Buffer<Bf16> pool_;
   std::unique_ptr<BlockTransfer> transfer_;
   std::unique_ptr<Forward> forward_;
-  device::Buffer<std::byte> inputs_;
+  device::Buffer<std::byte> inputs_, sampler_scratch_;
   device::Buffer<kernels::LogitEdit> edits_;
   device::Buffer<float> edited_, logprob_, top_logprob_;
   device::Buffer<int32_t> top_token_;

@@ -5,6 +5,7 @@
 
 #include "engine/model/cuda/block_transfer.h"
 #include "engine/model/cuda/step_shape.h"
+#include "kernels/sampling/sample.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::model::cuda {
@@ -41,7 +42,8 @@ uint64_t WorkspaceBytes(const ModelConfig& c, const StepLimits& limits, int mult
   return row * limits.rows +
          (2 * 2 * e + 4 * LogitsStride(c.vocabulary)) * static_cast<uint64_t>(RowBucket(limits.samples)) +
          4 * MaxPartialFloats(c, limits, multiprocessors) + InputBytes(c, limits) +
-         std::max<uint64_t>(kMessageBytes, MakeKvLayout(c).block_bytes);
+         std::max<uint64_t>(kMessageBytes, MakeKvLayout(c).block_bytes) +
+         kernels::SampleScratchBytes(RowBucket(limits.samples), c.vocabulary);
 }
 
 }  // namespace

@@ -56,6 +56,9 @@ Status CudaExecutor::Prepare(CudaExecutorOptions options) {
   TW_ASSIGN_OR_RETURN(forward_, Forward::Create(config_, weights_, pool_.data(), limits_, *device_));
   const size_t input_bytes = InputBytes(config_, limits_), samples = RowBucket(limits_.samples);
   TW_ASSIGN_OR_RETURN(inputs_, Buffer<std::byte>::Create(*device_, input_bytes));
+  TW_ASSIGN_OR_RETURN(
+      sampler_scratch_,
+      Buffer<std::byte>::Create(*device_, kernels::SampleScratchBytes(static_cast<int>(samples), config_.vocabulary)));
   TW_ASSIGN_OR_RETURN(logprob_, Buffer<float>::Create(*device_, samples));
   TW_ASSIGN_OR_RETURN(top_logprob_, Buffer<float>::Create(*device_, samples * kernels::kMaxTopTokens));
   TW_ASSIGN_OR_RETURN(top_token_, Buffer<int32_t>::Create(*device_, samples * kernels::kMaxTopTokens));

@@ -25,7 +25,8 @@ struct StepSlot {
   uint64_t plan = 0;
   bool reports_groups = false;
   std::vector<Drawing> drawings;
-  bool learned = false;  // the answers are read, the sampler's tables know them
+  bool any_wide = false;  // kernels::MayBeWide of a row
+  bool learned = false;   // the answers are read, the sampler's tables know them
 
   device::Pinned<std::byte> inputs;
   device::Pinned<kernels::LogitEdit> edits;
