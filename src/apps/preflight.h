@@ -9,8 +9,8 @@
 
 namespace tokenworks::apps {
 
-// `model_path` names a file that is there, or the status says why there is none.
+// `model_path` names a file that is there, or the status says why there is none; `gpus` matter where a pool wants one.
 std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
-                                       const std::string& run_folder);
+                                       const launch::HostGpus& gpus, const std::string& run_folder);
 
 }  // namespace tokenworks::apps

@@ -22,21 +22,35 @@ Status Checked(cudaError_t error, const char* what) {
   return gone ? absl::DataLossError(text) : absl::InternalError(text);
 }
 
+// The runtime keeps one device a thread, at first 0: a stream takes kernels only from threads that have selected its
+// own.
+cudaError_t Select(int index) {
+  thread_local int selected = -1;
+  if (selected == index) return cudaSuccess;
+  const cudaError_t error = cudaSetDevice(index);
+  if (error == cudaSuccess) selected = index;
+  return error;
+}
+
 cudaStream_t Raw(Stream s) { return static_cast<cudaStream_t>(s.handle); }
 cudaEvent_t Raw(Event e) { return static_cast<cudaEvent_t>(e.handle); }
 cudaGraphExec_t Raw(Graph g) { return static_cast<cudaGraphExec_t>(g.handle); }
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(DeviceInfo info) : info_(std::move(info)) { info_.matrix_library = gemm_.Describe(); }
+  CudaDevice(int index, DeviceInfo info) : index_(index), info_(std::move(info)) {
+    info_.matrix_library = gemm_.Describe();
+  }
   const DeviceInfo& info() const override { return info_; }
 
   StatusOr<void*> Allocate(size_t bytes) override {
+    Select();
     void* p = nullptr;
     TW_RETURN_IF_ERROR(Checked(cudaMalloc(&p, bytes), "allocating device memory"));
     return p;
   }
   StatusOr<void*> AllocatePinned(size_t bytes) override {
+    Select();
     void* p = nullptr;
     TW_RETURN_IF_ERROR(Checked(cudaMallocHost(&p, bytes), "allocating pinned memory"));
     return p;
@@ -45,25 +59,32 @@ class CudaDevice final : public Device {
   void FreePinned(void* memory) override { cudaFreeHost(memory); }
 
   StatusOr<Stream> CreateStream() override {
+    Select();
     cudaStream_t s = nullptr;
     TW_RETURN_IF_ERROR(Checked(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "creating a stream"));
     return Stream{s};
   }
   void Destroy(Stream stream) override { cudaStreamDestroy(Raw(stream)); }
   Status Synchronize(Stream stream) override {
+    Select();
     return Checked(cudaStreamSynchronize(Raw(stream)), "waiting for the stream");
   }
 
   StatusOr<Event> CreateEvent() override {
+    Select();
     cudaEvent_t e = nullptr;
     TW_RETURN_IF_ERROR(Checked(cudaEventCreate(&e), "creating an event"));
     return Event{e};
   }
   void Destroy(Event event) override { cudaEventDestroy(Raw(event)); }
   Status Record(Event event, Stream stream) override {
+    Select();
     return Checked(cudaEventRecord(Raw(event), Raw(stream)), "recording an event");
   }
-  Status Wait(Event event) override { return Checked(cudaEventSynchronize(Raw(event)), "waiting for a step"); }
+  Status Wait(Event event) override {
+    Select();
+    return Checked(cudaEventSynchronize(Raw(event)), "waiting for a step");
+  }
   StatusOr<double> ElapsedMicroseconds(Event from, Event to) override {
     float ms = 0;
     TW_RETURN_IF_ERROR(Checked(cudaEventElapsedTime(&ms, Raw(from), Raw(to)), "reading a time"));
@@ -71,18 +92,25 @@ class CudaDevice final : public Device {
   }
 
   Status Copy(void* to, const void* from, size_t bytes, Stream stream) override {
+    Select();
     return Checked(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, Raw(stream)), "copying");
   }
   Status Fill(void* memory, uint8_t value, size_t bytes, Stream stream) override {
+    Select();
     return Checked(cudaMemsetAsync(memory, value, bytes, Raw(stream)), "filling");
   }
 
   Status TuneGemm(const GemmArgs& args, int tries, Stream stream) override {
+    Select();
     return gemm_.Tune(args, tries, stream.handle);
   }
-  Status Gemm(const GemmArgs& args, Stream stream) override { return gemm_.Run(args, stream.handle); }
+  Status Gemm(const GemmArgs& args, Stream stream) override {
+    Select();
+    return gemm_.Run(args, stream.handle);
+  }
 
   StatusOr<Graph> Capture(Stream stream, const std::function<Status()>& work) override {
+    Select();
     TW_RETURN_IF_ERROR(
         Checked(cudaStreamBeginCapture(Raw(stream), cudaStreamCaptureModeThreadLocal), "starting a capture"));
     const Status worked = work();
@@ -97,11 +125,16 @@ class CudaDevice final : public Device {
     return Graph{ready};
   }
   Status Launch(Graph graph, Stream stream) override {
+    Select();
     return Checked(cudaGraphLaunch(Raw(graph), Raw(stream)), "launching a graph");
   }
   void Destroy(Graph graph) override { cudaGraphExecDestroy(Raw(graph)); }
 
  private:
+  // Of the calling thread. What fails here fails in the call after it too, which says so.
+  void Select() const { (void)device::Select(index_); }
+
+  const int index_;
   DeviceInfo info_;
   CublasLtGemm gemm_;
 };
@@ -139,7 +172,7 @@ StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   if (capability != 80 && capability != 90)
     return absl::FailedPreconditionError(std::string(p.name) + " is sm_" + std::to_string(capability) +
                                          "; this build has kernels for sm_80 and sm_90");
-  TW_RETURN_IF_ERROR(Checked(cudaSetDevice(index), "selecting the device"));
+  TW_RETURN_IF_ERROR(Checked(Select(index), "selecting the device"));
   DeviceInfo info{.name = p.name,
                   .uuid = UuidOf(p),
                   .multiprocessors = p.multiProcessorCount,
@@ -148,7 +181,7 @@ StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   TW_RETURN_IF_ERROR(Checked(cudaMemGetInfo(&info.free_bytes, &info.memory_bytes), "reading the device's memory"));
   cudaDriverGetVersion(&driver);
   info.driver = std::to_string(driver / 1000) + "." + std::to_string(driver % 1000 / 10);
-  return std::make_unique<CudaDevice>(std::move(info));
+  return std::make_unique<CudaDevice>(index, std::move(info));
 }
 
 }  // namespace tokenworks::device

@@ -16,7 +16,7 @@
 namespace tokenworks::device {
 
 struct DeviceInfo {
-  std::string name, uuid, driver, matrix_library;  // all but the name empty on the host
+  std::string name, uuid, driver, matrix_library;  // the last two empty on the host
   int multiprocessors = 0;
   int compute_capability = 0;  // 90 for sm_90
   size_t memory_bytes = 0, free_bytes = 0, l2_bytes = 0;
@@ -43,7 +43,8 @@ struct GemmArgs {
   bool accumulate = false;
 };
 
-// Thread: one thread at a time; another may Copy and Synchronize on a stream of its own. Errors: Internal with the
+// Thread: one thread at a time; another may Copy and Synchronize on a stream of its own. Any call selects the device
+// for the calling thread, and so for the kernels that it launches next. Errors: Internal with the
 // runtime's sentence; ResourceExhausted for memory; after DataLoss (the device is gone or a kernel faulted) nothing
 // works any more.
 class Device {
@@ -88,8 +89,9 @@ class Device {
 // Errors: NotFound without a driver or device, FailedPrecondition for one older than sm_80; the sentence says what to
 // do.
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index);
-// Ends this process's context on the current device; no Device of it may be left.
+// Ends this process's context on the device that this thread opened last; no Device of it may be left.
 void ReleaseCudaDevice();
-std::unique_ptr<Device> OpenHostDevice();
+// Any number of devices that are all this host, each with a made-up UUID.
+std::unique_ptr<Device> OpenHostDevice(int index = 0);
 
 }  // namespace tokenworks::device

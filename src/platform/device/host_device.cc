@@ -14,8 +14,9 @@ using Clock = std::chrono::steady_clock;
 
 class HostDevice final : public Device {
  public:
-  HostDevice() {
+  explicit HostDevice(int index) {
     info_.name = "host";
+    info_.uuid = "GPU-host-" + std::to_string(index);
     info_.multiprocessors = 4;
     info_.memory_bytes = info_.free_bytes = size_t{1} << 30;
     info_.l2_bytes = size_t{1} << 16;
@@ -85,6 +86,6 @@ class HostDevice final : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> OpenHostDevice() { return std::make_unique<HostDevice>(); }
+std::unique_ptr<Device> OpenHostDevice(int index) { return std::make_unique<HostDevice>(index); }
 
 }  // namespace tokenworks::device

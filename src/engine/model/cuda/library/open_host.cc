@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+// The host as a device or, for tests of several, as TOKENWORKS_HOST_DEVICES of them.
+#include <cstdlib>
+
 #include "engine/model/cuda/library/open_device.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::model::cuda {
 
 StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index) {
-  if (index != 0) return absl::NotFoundError(base::StrCat("no device ", index, ": the host is device 0"));
-  return device::OpenHostDevice();
+  const char* const said = std::getenv("TOKENWORKS_HOST_DEVICES");
+  const int count = said == nullptr ? 1 : std::atoi(said);
+  if (index >= count)
+    return absl::NotFoundError(
+        base::StrCat("no device ", index, ": the host stands for ", count, " (TOKENWORKS_HOST_DEVICES)"));
+  return device::OpenHostDevice(index);
 }
 
 void ReleaseDevices() {}
