@@ -88,7 +88,7 @@ def check_streams(server, report, sizes, judged):
     reach(2)
     begin = max(r.marks[-1][0] for r in residents)
     reach(sizes.lone)
-    alone, joined, steps, longs = [(begin, max(r.marks[-1][0] for r in residents))], [], [], []
+    alone, steps, longs = [(begin, max(r.marks[-1][0] for r in residents))], [], []
     for i in range(sizes.longs):
         long = loop.start(server.port, "/v1/completions", streamed(500 + i, sizes.long, 1))
         loop.run_until(lambda: long.ended, sizes.seconds)

@@ -24,8 +24,9 @@ Status Checked(cudaError_t error, const char* what) {
 
 // The runtime keeps one device a thread, at first 0: a stream takes kernels only from threads that have selected its
 // own.
+thread_local int selected = -1;
+
 cudaError_t Select(int index) {
-  thread_local int selected = -1;
   if (selected == index) return cudaSuccess;
   const cudaError_t error = cudaSetDevice(index);
   if (error == cudaSuccess) selected = index;
@@ -141,7 +142,10 @@ class CudaDevice final : public Device {
 
 }  // namespace
 
-void ReleaseCudaDevice() { cudaDeviceReset(); }
+void ReleaseCudaDevice() {
+  cudaDeviceReset();
+  selected = -1;
+}
 
 namespace {
 
