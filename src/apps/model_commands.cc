@@ -4,6 +4,7 @@
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
+#include "apps/gpus.h"
 #include "apps/preflight.h"
 #include "launch/run_folder.h"
 #include "model_files/model_store.h"
@@ -40,11 +41,12 @@ int RunCheck(int argc, char** argv) {
   ClusterOptions options;
   options.AddTo(app, true);
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
-  const auto config = options.Load(options.file.empty() ? DefaultCluster() : launch::ClusterConfig());
+  launch::HostGpus gpus;
+  const auto config = LoadCluster(options, &gpus);
   if (!config.ok()) return Fail(config.status());
   std::printf("%-8s %-14s %s\n", "ok", "configuration", options.file.empty() ? "defaults" : options.file.c_str());
   const auto path = model_files::ModelStore(launch::HomeFolder()).Resolve(config->model);
-  const auto findings = Preflight(*config, path, launch::RunFolder::Named(options.name).path());
+  const auto findings = Preflight(*config, path, gpus, launch::RunFolder::Named(options.name).path());
   constexpr const char* kWords[] = {"ok", "warning", "error"};
   for (const launch::Finding& f : findings)
     std::printf("%-8s %-14s %s\n", kWords[static_cast<int>(f.severity)], f.subject.c_str(), f.sentence.c_str());

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/preflight.h"
 
-#include <cstdio>
-
 #include "apps/text_setup.h"
 #include "engine/model/cpu/cpu_executor.h"
-#include "engine/model/cuda_loader/cuda_library.h"
 #include "engine/model/model_config.h"
 #include "kernels/kernel_set.h"
 #include "launch/preflight/machine.h"
@@ -24,43 +21,19 @@ Status ReadModel(const std::string& path, launch::ModelFacts* facts) {
   TW_RETURN_IF_ERROR(LoadChatTemplate(*file, *tokenizer).status());
   facts->name = config.name;
   facts->context_length = config.context_length;
-  for (const auto& tensor : file->tensors()) facts->weight_bytes += tensor.data.size();
+  for (const auto& tensor : file->tensors()) {
+    facts->weight_bytes += tensor.data.size();
+    facts->gpu_weight_bytes += 2 * tensor.columns() * tensor.rows();
+  }
   facts->kv_block_bytes = uint64_t{2} * static_cast<uint64_t>(config.layers) * static_cast<uint64_t>(config.kv_heads) *
                           static_cast<uint64_t>(config.head_dim) * kBlockTokens * KvDtypeBytes(KvDtype::kF16);
   return OkStatus();
 }
 
-Status ProbeGpu(launch::GpuFacts* facts) {
-  TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
-  TW_ASSIGN_OR_RETURN(const model::CudaDevice gpu, library.Describe(0));
-  facts->name = gpu.name;
-  facts->free_bytes = gpu.free_bytes;
-  facts->matrix_library = gpu.matrix_library;
-  facts->matrix_library_problem = gpu.matrix_library_problem;
-  return OkStatus();
-}
-
 }  // namespace
 
-launch::ClusterConfig DefaultCluster() {
-  const auto library = model::CudaLibrary::Open();
-  if (!library.ok()) return {};
-  const auto gpu = library->Describe(0);
-  const std::string problem = gpu.ok() ? gpu->matrix_library_problem : std::string(gpu.status().message());
-  if (problem.empty()) {
-    std::fprintf(stderr,
-                 "GPU %s: one mixed worker on it, as configs/clusters/local-gpu.yaml says; "
-                 "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
-                 gpu->name.c_str());
-    return launch::LocalGpuConfig();
-  }
-  if (gpu.status().code() != StatusCode::kNotFound)
-    std::fprintf(stderr, "the GPU is not used, the workers run on the CPU: %s\n", problem.c_str());
-  return {};
-}
-
 std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
-                                       const std::string& run_folder) {
+                                       const launch::HostGpus& gpus, const std::string& run_folder) {
   launch::Facts facts;
   facts.machine = launch::ProbeMachine(config, run_folder);
   facts.machine.kv_default_bytes = model::cpu::DefaultKvBytes();
@@ -73,9 +46,7 @@ std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, cons
   facts.model.status = model_path.ok() ? ReadModel(*model_path, &facts.model) : model_path.status();
   facts.ports = {launch::ProbePort("http", config.http_host, config.http_port),
                  launch::ProbePort("grpc", config.grpc_host, config.grpc_port)};
-  for (const launch::PoolConfig* pool : {&config.prefill, &config.decode, &config.mixed})
-    facts.gpu.wanted |= pool->replicas > 0 && pool->device == "cuda";
-  if (facts.gpu.wanted) facts.gpu.status = ProbeGpu(&facts.gpu);
+  facts.gpus = gpus;
   return launch::Examine(config, facts);
 }
 

@@ -9,12 +9,8 @@
 
 namespace tokenworks::apps {
 
-// What `up` and `check` mean without a file: one prefill and one decode worker on the CPU; where there is a GPU, one
-// mixed worker on it. Says on standard error which GPU it is, or why one that is there is not used.
-launch::ClusterConfig DefaultCluster();
-
-// `model_path` names a file that is there, or the status says why there is none.
+// `model_path` names a file that is there, or the status says why there is none; `gpus` matter where a pool wants one.
 std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
-                                       const std::string& run_folder);
+                                       const launch::HostGpus& gpus, const std::string& run_folder);
 
 }  // namespace tokenworks::apps

@@ -6,6 +6,7 @@
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
 #include "apps/front_ends.h"
+#include "apps/gpus.h"
 #include "apps/preflight.h"
 #include "apps/signals.h"
 #include "apps/worker_setup.h"
@@ -18,10 +19,11 @@ namespace {
 
 Status Serve(const launch::ClusterConfig& config) {
   TW_ASSIGN_OR_RETURN(router::RouterOptions options, MakeRouterOptions(config));
-  TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, config.mixed));
+  TW_ASSIGN_OR_RETURN(const auto gpu, GpuOf(config.mixed, ""));
+  TW_ASSIGN_OR_RETURN(auto executor, MakeExecutor(config, config.mixed, gpu));
   TW_ASSIGN_OR_RETURN(auto router, router::Router::Create(std::move(options)));
   LostDevice lost;
-  worker::WorkerOptions worker_options = MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, "");
+  worker::WorkerOptions worker_options = MakeWorkerOptions(config, "mixed-0", WorkerRole::kMixed, "", gpu);
   EndWhenLost(worker_options, lost);
   std::unique_ptr<worker::Worker> worker;
   auto owned = std::make_unique<router::LocalWorkerLink>([&](ToWorker message) {
@@ -73,7 +75,8 @@ int RunServe(int argc, char** argv) {
     std::fprintf(stderr, "model: %s\n", what.c_str());
   });
   if (!path.ok()) return Fail(path.status());
-  if (const Status sound = launch::Errors(Preflight(*config, path, launch::HomeFolder())); !sound.ok())
+  const launch::HostGpus gpus = launch::WantsGpu(*config) ? ProbeGpus() : launch::HostGpus();
+  if (const Status sound = launch::Errors(Preflight(*config, path, gpus, launch::HomeFolder())); !sound.ok())
     return Fail(sound);
   if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
   config->model = *path;

@@ -14,6 +14,7 @@
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
+#include "apps/gpus.h"
 #include "apps/live_status.h"
 #include "apps/local_http.h"
 #include "apps/preflight.h"
@@ -55,15 +56,14 @@ std::string Tail(const std::string& path) {
   return last;
 }
 
-void AddChildren(const launch::ClusterConfig& config, const launch::RunFolder& folder, launch::Supervisor& supervisor) {
+void AddChildren(const launch::ClusterConfig& config, const launch::HostGpus& gpus, const launch::RunFolder& folder,
+                 launch::Supervisor& supervisor) {
   supervisor.Add("router", {"router", "--run", folder.path()}, folder.Log("router"));
-  const std::pair<const char*, int> pools[] = {
-      {"prefill", config.prefill.replicas}, {"decode", config.decode.replicas}, {"mixed", config.mixed.replicas}};
-  for (const auto& [role, replicas] : pools)
-    for (int i = 0; i < replicas; ++i) {
-      const std::string id = StrCat(role, "-", i);
-      supervisor.Add(id, {"worker", "--run", folder.path(), "--id", id, "--role", role}, folder.Log(id));
-    }
+  for (const launch::PlannedWorker& w : launch::PlanWorkers(config, gpus.usable.size())) {
+    std::vector<std::string> words = {"worker", "--run", folder.path(), "--id", w.id, "--role", w.role};
+    if (w.gpu >= 0) words.insert(words.end(), {"--gpu", gpus.usable[static_cast<size_t>(w.gpu)].uuid});
+    supervisor.Add(w.id, std::move(words), folder.Log(w.id));
+  }
 }
 
 Status WaitReady(const launch::RunFolder& folder, launch::Supervisor& supervisor) {
@@ -102,7 +102,7 @@ void Watch(const launch::RunFolder& folder, launch::Supervisor& supervisor, int 
 }
 
 // Runs the cluster until a signal.
-int Foreground(const launch::ClusterConfig& config, launch::RunFolder folder) {
+int Foreground(const launch::ClusterConfig& config, const launch::HostGpus& gpus, launch::RunFolder folder) {
   if (const Status status = folder.Claim(); !status.ok()) return Fail(status);
   if (const Status status = folder.SaveConfig(config); !status.ok()) return Fail(status);
   std::signal(SIGINT, OnSignal);
@@ -110,7 +110,7 @@ int Foreground(const launch::ClusterConfig& config, launch::RunFolder folder) {
   std::signal(SIGHUP, OnSignal);
   const auto began = std::chrono::steady_clock::now();
   launch::Supervisor supervisor;
-  AddChildren(config, folder, supervisor);
+  AddChildren(config, gpus, folder, supervisor);
   supervisor.Tick(began);
   const Status ready = WaitReady(folder, supervisor);
   if (!ready.ok()) {
@@ -170,6 +170,22 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
   }
 }
 
+void SayGpus(const launch::HostGpus& gpus) {
+  const bool there = !gpus.status.ok() && !absl::IsNotFound(gpus.status);
+  if (there)
+    std::fprintf(stderr, "the GPU is not used, the workers run on the CPU: %s\n",
+                 std::string(gpus.status.message()).c_str());
+  if (gpus.usable.empty()) return;
+  std::string names;
+  for (const launch::HostGpu& gpu : gpus.usable)
+    names += StrCat(names.empty() ? "" : ", ", "cuda:", gpu.index, " ", gpu.name);
+  std::fprintf(stderr,
+               "%zu GPU%s (%s): one mixed worker on %s, as configs/clusters/local-gpu.yaml says; "
+               "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
+               gpus.usable.size(), gpus.usable.size() == 1 ? "" : "s", names.c_str(),
+               gpus.usable.size() == 1 ? "it" : "each");
+}
+
 }  // namespace
 
 int RunUp(int argc, char** argv) {
@@ -182,8 +198,10 @@ int RunUp(int argc, char** argv) {
   app.add_flag("--detach", detach, "return when the cluster is ready");
   app.add_flag("--print-reference", print_reference, "print a commented file with every key and stop");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
-  auto config = options.Load(options.file.empty() ? DefaultCluster() : launch::ClusterConfig());
+  launch::HostGpus gpus;
+  auto config = LoadCluster(options, &gpus);
   if (!config.ok()) return Fail(config.status());
+  if (options.file.empty()) SayGpus(gpus);
   if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
   if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;
   const launch::RunFolder folder = launch::RunFolder::Named(options.name);
@@ -195,14 +213,14 @@ int RunUp(int argc, char** argv) {
     std::fprintf(stderr, "model: %s\n", what.c_str());
   });
   if (!path.ok()) return Fail(path.status());
-  const auto findings = Preflight(*config, path, folder.path());
+  const auto findings = Preflight(*config, path, gpus, folder.path());
   if (const Status sound = launch::Errors(findings); !sound.ok()) return Fail(sound);
   for (const launch::Finding& f : findings)
     if (f.severity == launch::Severity::kWarning)
       std::fprintf(stderr, "warning: %s: %s\n", f.subject.c_str(), f.sentence.c_str());
   if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
   config->model = std::filesystem::absolute(*path).string();
-  return detach ? Detach(argc, argv, folder) : Foreground(*config, folder);
+  return detach ? Detach(argc, argv, folder) : Foreground(*config, gpus, folder);
 }
 
 int RunDown(int argc, char** argv) {

@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "engine/model/cpu/cpu_executor.h"
-#include "engine/model/cuda_loader/cuda_library.h"
 #include "launch/run_folder.h"
 #include "platform/base/str_cat.h"
 #include "platform/nvml/gpu_monitor.h"
@@ -39,10 +38,11 @@ StatusOr<WorkerRole> ParseRole(const std::string& name) {
 namespace {
 
 StatusOr<std::unique_ptr<Executor>> MakeCudaExecutor(const launch::ClusterConfig& config,
-                                                     const launch::PoolConfig& pool) {
+                                                     const launch::PoolConfig& pool, const model::CudaDevice& gpu) {
   TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
   return library.CreateExecutor({.model_path = config.model,
                                  .model_name = config.model_name,
+                                 .device = gpu.index,
                                  .kv_bytes = pool.kv_memory,
                                  .context_length = config.context_length,
                                  .rows_max = StepRows(config, pool),
@@ -52,8 +52,9 @@ StatusOr<std::unique_ptr<Executor>> MakeCudaExecutor(const launch::ClusterConfig
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool) {
-  if (pool.device == "cuda") return MakeCudaExecutor(config, pool);
+StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool,
+                                                 const std::optional<model::CudaDevice>& gpu) {
+  if (gpu) return MakeCudaExecutor(config, pool, *gpu);
   const int workers = config.prefill.replicas + config.decode.replicas + config.mixed.replicas;
   const int cpus = std::max(1u, std::thread::hardware_concurrency());
   model::cpu::CpuExecutorOptions options;
@@ -69,14 +70,11 @@ StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& co
 
 namespace {
 
-// Empty for a pool that is not on a GPU.
-std::shared_ptr<nvml::GpuMonitor> MakeGpuMonitor(const launch::PoolConfig& pool) {
-  if (pool.device != "cuda") return nullptr;
-  const auto open = []() -> StatusOr<nvml::Gpu> {
-    TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
-    TW_ASSIGN_OR_RETURN(const model::CudaDevice device, library.Describe(0));
+// Null where the management library says nothing.
+std::shared_ptr<nvml::GpuMonitor> MakeGpuMonitor(const std::string& uuid) {
+  const auto open = [&]() -> StatusOr<nvml::Gpu> {
     TW_ASSIGN_OR_RETURN(const nvml::Api api, nvml::OpenApi());
-    return nvml::Gpu::Open(api, device.uuid);
+    return nvml::Gpu::Open(api, uuid);
   };
   const StatusOr<nvml::Gpu> gpu = open();
   if (gpu.ok()) return std::make_shared<nvml::GpuMonitor>(*gpu);
@@ -87,13 +85,13 @@ std::shared_ptr<nvml::GpuMonitor> MakeGpuMonitor(const launch::PoolConfig& pool)
 }  // namespace
 
 worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role,
-                                        const std::string& peer_socket) {
+                                        const std::string& peer_socket, const std::optional<model::CudaDevice>& gpu) {
   worker::WorkerOptions options;
   options.id = id;
   options.role = role;
   options.peer_socket_path = peer_socket;
   options.model = config.model_name;
-  if (const auto monitor = MakeGpuMonitor(PoolOf(config, role)))
+  if (const auto monitor = gpu ? MakeGpuMonitor(gpu->uuid) : nullptr)
     options.read_gpu = [monitor] { return monitor->Latest(); };
   options.handoff.checksums = config.checksum;
   options.handoff.staging_bytes = config.ring_bytes;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "engine/model/cuda_loader/cuda_library.h"
 #include "launch/cluster_config.h"
 #include "tokenworks/executor.h"
 #include "tokenworks/status.h"
@@ -20,11 +22,13 @@ struct LostDevice {
 // `pool` of the configuration that a role belongs to.
 const launch::PoolConfig& PoolOf(const launch::ClusterConfig& config, WorkerRole role);
 StatusOr<WorkerRole> ParseRole(const std::string& name);
-StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool);
+// On `gpu` where there is one.
+StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool,
+                                                 const std::optional<model::CudaDevice>& gpu);
 // For a worker on a GPU its readings are part of the options; where the driver's management library says nothing, a
 // line in the log does.
 worker::WorkerOptions MakeWorkerOptions(const launch::ClusterConfig& config, const std::string& id, WorkerRole role,
-                                        const std::string& peer_socket);
+                                        const std::string& peer_socket, const std::optional<model::CudaDevice>& gpu);
 
 // Ends this process like a stop signal when the worker says that its device is lost, and keeps why in `lost`, which
 // must outlive the worker.

@@ -132,11 +132,11 @@ Status LoadEnvironment(const char* const* environment, ClusterConfig& config) {
   return OkStatus();
 }
 
-ClusterConfig LocalGpuConfig() {
+ClusterConfig LocalGpuConfig(size_t gpus) {
   ClusterConfig c;
   c.disaggregate = "never";
   c.prefill.replicas = c.decode.replicas = 0;
-  c.mixed.replicas = 1;
+  c.mixed.replicas = static_cast<int>(std::min<size_t>(gpus, 64));
   c.mixed.device = "cuda";
   return c;
 }

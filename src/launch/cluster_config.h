@@ -42,8 +42,8 @@ struct ClusterConfig {
   bool insecure = false;
 };
 
-// What a cluster is without a file where there is a GPU: one mixed worker on it (configs/clusters/local-gpu.yaml).
-ClusterConfig LocalGpuConfig();
+// What a cluster is without a file where there are GPUs: one mixed worker on each (configs/clusters/local-gpu.yaml).
+ClusterConfig LocalGpuConfig(size_t gpus);
 
 // Sets one key ("pools.prefill.threads") from text. NotFound with a suggestion, InvalidArgument with the accepted
 // values.

@@ -88,7 +88,8 @@ void AddPool(std::vector<Key>& keys, const std::string& name, PoolConfig Cluster
                   "of the rest.",
                   [=](ClusterConfig& c, const std::string& s) { return ParseBytes(s, &((c.*pool).kv_memory)); },
                   [=](const ClusterConfig& c) { return StrCat((c.*pool).kv_memory); }});
-  keys.push_back({"pools." + name + ".device", "cpu or cuda", "What the workers compute on; cuda = one GPU each.",
+  keys.push_back({"pools." + name + ".device", "cpu or cuda",
+                  "What the workers compute on; cuda = a GPU each, shared only when there are more workers than GPUs.",
                   [=](ClusterConfig& c, const std::string& s) {
                     return (s == "cpu" || s == "cuda") && ((c.*pool).device = s, true);
                   },

@@ -38,6 +38,19 @@ class Cluster:
     def status(self):
         return json.loads(self.command("status", "--json").stdout)
 
+    def folder(self):
+        home = self.env.get("TOKENWORKS_HOME") or pathlib.Path(self.env.get("HOME") or "/root") / ".cache/tokenworks"
+        return pathlib.Path(home) / "run" / self.name
+
+    def ready_status(self):
+        """The status once every worker is ready (`up` waits for one of each phase); after 30 s whatever it is then."""
+        deadline = time.monotonic() + 30
+        while True:
+            status = self.status()
+            if time.monotonic() > deadline or all(w["state"] == "ready" for w in status["workers"]):
+                return status
+            time.sleep(0.05)
+
     def settled_status(self, handoffs):
         """The status once the workers, which report every 100 ms, have told of the end of that many hand-offs."""
         deadline = time.monotonic() + 10
@@ -85,6 +98,11 @@ def cluster(name, settings=(), file=None, env=None):
         yield it
     finally:
         it.down()
+
+
+def default_model():
+    """The path of the default model, fetched where it is not yet."""
+    return subprocess.run([BINARY, "pull", "default"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def write_yaml(text):

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "platform/base/str_cat.h"
 #include "tokenworks/kv_layout.h"
@@ -18,8 +19,6 @@ constexpr uint64_t kProcessBytes = uint64_t{96} << 20;
 constexpr uint64_t kSpareFiles = 64;
 
 std::string Mebibytes(uint64_t bytes) { return StrCat((bytes + (1u << 20) - 1) >> 20, " MiB"); }
-
-int Workers(const ClusterConfig& c) { return c.prefill.replicas + c.decode.replicas + c.mixed.replicas; }
 
 uint64_t KvBytes(const PoolConfig& pool, const Facts& facts) {
   return pool.kv_memory > 0 ? pool.kv_memory : facts.machine.kv_default_bytes;
@@ -44,7 +43,7 @@ Finding Memory(const ClusterConfig& config, const Facts& facts) {
     on_cpu += static_cast<uint64_t>(pool->replicas);
     kv += static_cast<uint64_t>(pool->replicas) * KvBytes(*pool, facts);
   }
-  const uint64_t workers = static_cast<uint64_t>(Workers(config)), weights = on_cpu * facts.model.weight_bytes,
+  const uint64_t workers = PlanWorkers(config, 0).size(), weights = on_cpu * facts.model.weight_bytes,
                  processes = (workers + 1) * kProcessBytes;
   const uint64_t needed = weights + kv + processes;
   const std::string sum = StrCat("weights ", Mebibytes(weights), " + KV ", Mebibytes(kv), " + processes ",
@@ -91,9 +90,48 @@ Finding Port(const PortFacts& p) {
                  http ? "--port" : "--set grpc.port=…", ", 0 = any free one")};
 }
 
-Finding Gpu(const GpuFacts& gpu) {
-  if (!gpu.status.ok()) return {Severity::kError, "gpu", std::string(gpu.status.message())};
-  return {Severity::kOk, "gpu", StrCat(gpu.name, ", ", Mebibytes(gpu.free_bytes), " free")};
+void Append(std::string& list, const std::string& item) { list += StrCat(list.empty() ? "" : ", ", item); }
+
+// `workers`: those of this GPU, one or more.
+Finding Gpu(const HostGpu& gpu, const std::vector<PlannedWorker>& workers, const ModelFacts& model) {
+  const std::string subject = StrCat("gpu cuda:", gpu.index);
+  uint64_t kv = 0;
+  std::string ids;
+  std::vector<std::string> automatic;  // keys that would have to be set
+  for (const PlannedWorker& w : workers) {
+    Append(ids, w.id);
+    const std::string key = StrCat("pools.", w.role, ".kv_memory");
+    if (w.pool->kv_memory == 0 && (automatic.empty() || automatic.back() != key)) automatic.push_back(key);
+    kv += w.pool->kv_memory > 0 ? w.pool->kv_memory : 2 * model.kv_block_bytes;
+  }
+  if (workers.size() > 1 && !automatic.empty()) {
+    std::string keys;
+    for (const std::string& key : automatic) Append(keys, key);
+    return {Severity::kError, subject,
+            StrCat(ids, " share ", gpu.name, ", and a worker without kv_memory takes nine tenths of what is free; set ",
+                   keys, ", such as 4GiB, or start fewer workers with device: cuda")};
+  }
+  const uint64_t weights = workers.size() * model.gpu_weight_bytes, contexts = workers.size() * gpu.context_bytes,
+                 needed = weights + contexts + kv;
+  const std::string sum = StrCat(gpu.name, " for ", ids, ": weights ", Mebibytes(weights), " + contexts ",
+                                 Mebibytes(contexts), " + KV ", automatic.empty() ? "" : "at least ", Mebibytes(kv),
+                                 " = ", Mebibytes(needed), "; ", Mebibytes(gpu.free_bytes), " are free");
+  if (needed <= gpu.free_bytes) return {Severity::kOk, subject, sum};
+  return {Severity::kError, subject,
+          sum + "; lower pools.*.kv_memory or pools.*.replicas, take a smaller model, or use device: cpu"};
+}
+
+void Gpus(const ClusterConfig& config, const Facts& facts, std::vector<Finding>& out) {
+  const HostGpus& host = facts.gpus;
+  if (!host.status.ok()) out.push_back({Severity::kError, "gpu", std::string(host.status.message())});
+  for (const std::string& sentence : host.unusable) out.push_back({Severity::kWarning, "gpu", sentence});
+  const std::vector<PlannedWorker> workers = PlanWorkers(config, host.usable.size());
+  for (size_t i = 0; i < host.usable.size(); ++i) {
+    std::vector<PlannedWorker> of;
+    std::copy_if(workers.begin(), workers.end(), std::back_inserter(of),
+                 [&](const PlannedWorker& w) { return w.gpu == static_cast<int>(i); });
+    if (!of.empty()) out.push_back(Gpu(host.usable[i], of, facts.model));
+  }
 }
 
 Finding Plain(const std::string& subject, const std::string& problem, const std::string& fine) {
@@ -116,10 +154,7 @@ std::vector<Finding> Examine(const ClusterConfig& config, const Facts& facts) {
   out.push_back(Plain("kernels", facts.machine.kernels_problem, facts.machine.kernels));
   out.push_back(Plain("shared memory", facts.machine.shared_memory_problem, "memfd works"));
   out.push_back(Plain("run folder", facts.machine.run_folder_problem, "can be written"));
-  if (facts.gpu.wanted) out.push_back(Gpu(facts.gpu));
-  if (facts.gpu.wanted && facts.gpu.status.ok())
-    out.push_back(Plain("matrix library", facts.gpu.matrix_library_problem,
-                        facts.gpu.matrix_library.empty() ? "not needed" : facts.gpu.matrix_library));
+  if (WantsGpu(config)) Gpus(config, facts, out);
   if (!config.step_log.empty()) out.push_back(Plain("step log", facts.machine.step_log_problem, "can be written"));
   out.push_back(OpenFiles(config, facts.machine));
   return out;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "launch/cluster_config.h"
+#include "launch/workers.h"
 #include "tokenworks/status.h"
 
 namespace tokenworks::launch {
@@ -22,18 +23,10 @@ struct PortFacts {
 struct ModelFacts {
   Status status;  // why the model cannot be used
   std::string path, name;
-  uint64_t weight_bytes = 0;    // of one worker
-  uint64_t kv_block_bytes = 0;  // 16 positions
+  uint64_t weight_bytes = 0;      // of one worker
+  uint64_t gpu_weight_bytes = 0;  // of one worker on a GPU, which computes in bf16
+  uint64_t kv_block_bytes = 0;    // 16 positions
   int context_length = 0;
-};
-
-// The GPU of a pool whose device is cuda.
-struct GpuFacts {
-  bool wanted = false;
-  Status status;  // why there is none
-  std::string name;
-  uint64_t free_bytes = 0;
-  std::string matrix_library, matrix_library_problem;  // what it is, or why it cannot be used
 };
 
 struct MachineFacts {
@@ -48,7 +41,7 @@ struct Facts {
   std::vector<PortFacts> ports;
   ModelFacts model;
   MachineFacts machine;
-  GpuFacts gpu;
+  HostGpus gpus;  // looked for where a pool wants one
 };
 
 enum class Severity : uint8_t { kOk, kWarning, kError };

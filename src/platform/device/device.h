@@ -101,9 +101,10 @@ class Device {
 // do. Without a matrix library it opens and its info says so. Tuned algorithms are kept in `tuning_folder`, shared by
 // all that give the same one; empty: they are not.
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& tuning_folder = "");
-// Ends this process's context on the current device; no Device of it may be left.
+// Ends this process's context on the device that this thread opened last; no Device of it may be left.
 void ReleaseCudaDevice();
-// `matrix_library`: what its info says of one (tests).
-std::unique_ptr<Device> OpenHostDevice(Status matrix_library = OkStatus());
+// Any number of devices that are all this host, each with a made-up UUID. `matrix_library`: what its info says of one
+// (tests).
+std::unique_ptr<Device> OpenHostDevice(int index = 0, Status matrix_library = OkStatus());
 
 }  // namespace tokenworks::device

@@ -15,8 +15,9 @@ using Clock = std::chrono::steady_clock;
 
 class HostDevice final : public Device {
  public:
-  explicit HostDevice(Status matrix_library) {
+  HostDevice(int index, Status matrix_library) {
     info_.name = "host";
+    info_.uuid = "GPU-host-" + std::to_string(index);
     info_.matrix_library_status = std::move(matrix_library);
     info_.multiprocessors = 4;
     info_.memory_bytes = info_.free_bytes = size_t{1} << 30;
@@ -91,8 +92,8 @@ class HostDevice final : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> OpenHostDevice(Status matrix_library) {
-  return std::make_unique<HostDevice>(std::move(matrix_library));
+std::unique_ptr<Device> OpenHostDevice(int index, Status matrix_library) {
+  return std::make_unique<HostDevice>(index, std::move(matrix_library));
 }
 
 }  // namespace tokenworks::device

@@ -24,7 +24,7 @@ struct Mistake {
 TEST(Config, TheGpuDefaultIsTheCommittedFile) {
   ClusterConfig config;
   ASSERT_TRUE(LoadYaml("configs/clusters/local-gpu.yaml", config).ok());
-  EXPECT_EQ(PrintConfig(config), PrintConfig(LocalGpuConfig()));
+  EXPECT_EQ(PrintConfig(config), PrintConfig(LocalGpuConfig(1)));
 }
 
 TEST(Yaml, MistakesNameFileLineAndRemedy) {

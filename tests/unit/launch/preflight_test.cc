@@ -17,12 +17,13 @@
 namespace tokenworks::launch {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 Facts SoundFacts() {
   Facts f;
   f.ports = {{"http", "127.0.0.1", 8000, "", ""}, {"grpc", "127.0.0.1", 0, "", ""}};
-  f.model = {OkStatus(), "m.gguf", "m", 100u << 20, 368'640, 8192};
+  f.model = {OkStatus(), "m.gguf", "m", 100u << 20, 300u << 20, 368'640, 8192};
   f.machine.total_bytes = f.machine.available_bytes = uint64_t{16} << 30;
   f.machine.kv_default_bytes = uint64_t{1} << 30;
   f.machine.open_files_max = 1024;
@@ -42,27 +43,60 @@ TEST(Preflight, NothingToSayAboutASoundMachine) {
   EXPECT_TRUE(Errors(Examine({}, SoundFacts())).ok());
 }
 
-TEST(Preflight, AGpuIsExaminedWhereAPoolWantsOne) {
-  ClusterConfig c;
-  c.mixed = {.replicas = 1, .device = "cuda"};
-  c.prefill.replicas = c.decode.replicas = 0;
+// Two GPUs of which the second has little left.
+HostGpus TwoGpus() {
+  return {OkStatus(),
+          {{0, "GPU-a", "H200", uint64_t{140} << 30, 768u << 20}, {2, "GPU-c", "A100", 2u << 30, 768u << 20}},
+          {}};
+}
+
+TEST(Preflight, EveryGpuThatAWorkerGetsIsExamined) {
+  ClusterConfig c = LocalGpuConfig(2);
   Facts f = SoundFacts();
-  f.machine.available_bytes = 250u << 20;  // neither weights nor KV of the worker are the host's
-  EXPECT_EQ(Find(Examine(c, f), "gpu").sentence, "absent");
+  f.machine.available_bytes = 300u << 20;  // neither weights nor KV of the workers are the host's
+  f.gpus = TwoGpus();
   EXPECT_EQ(Find(Examine(c, f), "memory").severity, Severity::kOk) << Find(Examine(c, f), "memory").sentence;
-  f.gpu = {true, OkStatus(), "H200", uint64_t{140} << 30, "cuBLASLt 13.1.0", ""};
-  EXPECT_EQ(Find(Examine(c, f), "gpu").sentence, "H200, 143360 MiB free");
-  EXPECT_EQ(Find(Examine(c, f), "matrix library").severity, Severity::kOk);
-  EXPECT_EQ(Find(Examine(c, f), "matrix library").sentence, "cuBLASLt 13.1.0");
-  f.gpu.matrix_library_problem = "opening libcublasLt.so.13 failed";
-  EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kOk);
-  EXPECT_EQ(Find(Examine(c, f), "matrix library").severity, Severity::kError);
-  EXPECT_THAT(std::string(Errors(Examine(c, f)).message()),
-              HasSubstr("matrix library: opening libcublasLt.so.13 failed"));
-  f.gpu.status = absl::NotFoundError("no CUDA device 0");
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:0").sentence,
+            "H200 for mixed-0: weights 300 MiB + contexts 768 MiB + KV at least 1 MiB = 1069 MiB; 143360 MiB are free");
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:2").severity, Severity::kOk);
+  c.mixed.kv_memory = 1u << 30;
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:0").severity, Severity::kOk);
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:2").severity, Severity::kError);
+  EXPECT_THAT(Find(Examine(c, f), "gpu cuda:2").sentence,
+              HasSubstr("= 2092 MiB; 2048 MiB are free; lower pools.*.kv_memory"));
+  c.mixed.replicas = 1;
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:2").sentence, "absent") << "nobody gets it";
+}
+
+TEST(Preflight, WorkersOfOneGpuAreCountedTogetherAndSayTheirKvMemory) {
+  ClusterConfig c;
+  c.prefill = {.replicas = 2, .device = "cuda"};
+  c.decode = {.replicas = 1, .device = "cuda"};
+  Facts f = SoundFacts();
+  f.gpus = TwoGpus();
+  f.gpus.usable.pop_back();
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:0").severity, Severity::kError);
+  EXPECT_THAT(Find(Examine(c, f), "gpu cuda:0").sentence,
+              AllOf(HasSubstr("prefill-0, prefill-1, decode-0 share H200"),
+                    HasSubstr("set pools.prefill.kv_memory, pools.decode.kv_memory, such as")));
+  c.prefill.kv_memory = uint64_t{40} << 30;
+  EXPECT_THAT(Find(Examine(c, f), "gpu cuda:0").sentence, HasSubstr("; set pools.decode.kv_memory, such as"));
+  c.decode.kv_memory = uint64_t{40} << 30;
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:0").severity, Severity::kOk);
+  c.decode.kv_memory = uint64_t{60} << 30;
+  EXPECT_EQ(Find(Examine(c, f), "gpu cuda:0").severity, Severity::kError) << "40 + 40 + 60 GiB and the weights";
+}
+
+TEST(Preflight, AHostWithoutAGpuIsAnErrorWhereAPoolWantsOne) {
+  ClusterConfig c = LocalGpuConfig(1);
+  Facts f = SoundFacts();
+  f.gpus = {absl::NotFoundError("no CUDA device 0"), {}, {}};
   EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kError);
   EXPECT_THAT(Find(Examine(c, f), "gpu").sentence, HasSubstr("no CUDA device 0"));
-  EXPECT_EQ(Find(Examine(c, f), "matrix library").sentence, "absent") << "it was not asked for";
+  EXPECT_EQ(Find(Examine({}, f), "gpu").sentence, "absent");
+  f.gpus = TwoGpus();
+  f.gpus.unusable = {"device 1 is not used: T4 is sm_75"};
+  EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kWarning);
 }
 
 TEST(Preflight, MemoryIsASumOverWorkers) {

@@ -105,7 +105,7 @@ TEST(CudaExecutor, SaysWhatDoesNotFitBeforeItLoads) {
   EXPECT_THAT(CudaExecutor::Create(options, device::OpenHostDevice()).status().message(),
               testing::HasSubstr("fewer than two blocks"));
   const auto products =
-      CudaExecutor::Create(Options("absent.gguf"), device::OpenHostDevice(absl::NotFoundError("none")));
+      CudaExecutor::Create(Options("absent.gguf"), device::OpenHostDevice(0, absl::NotFoundError("none")));
   EXPECT_EQ(products.status(), absl::NotFoundError("none"));
   const auto heads = CudaExecutor::Create(Options(narrow.path()), device::OpenHostDevice());
   EXPECT_EQ(heads.status().code(), StatusCode::kUnimplemented);

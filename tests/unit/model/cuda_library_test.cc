@@ -50,6 +50,33 @@ TEST(CudaLibrary, EverySamplingFieldArrives) {
   EXPECT_EQ(s.answers()[0].top.size(), 3u);
 }
 
+TEST(CudaLibrary, DevicesAreFoundByUuid) {
+  const CudaLibrary library = Library();
+  EXPECT_EQ(library.Devices()->usable.size(), 1u);
+  setenv("TOKENWORKS_HOST_DEVICES", "3", 1);
+  const auto devices = library.Devices();
+  ASSERT_EQ(devices->usable.size(), 3u);
+  EXPECT_EQ(devices->usable[2].index, 2);
+  EXPECT_NE(devices->usable[2].uuid, devices->usable[1].uuid);
+  EXPECT_EQ(library.Find(devices->usable[1].uuid)->index, 1);
+  setenv("TOKENWORKS_HOST_DEVICES", "1", 1);
+  EXPECT_THAT(library.Find(devices->usable[1].uuid).status().message(),
+              testing::AllOf(HasSubstr("no GPU of this host has the UUID " + devices->usable[1].uuid),
+                             HasSubstr("device 0: " + devices->usable[0].uuid)));
+  setenv("TOKENWORKS_HOST_DEVICES", "0", 1);
+  EXPECT_EQ(library.Devices().status().code(), StatusCode::kNotFound);
+  unsetenv("TOKENWORKS_HOST_DEVICES");
+}
+
+TEST(CudaLibrary, TheExecutorSaysWhichDeviceItIsOn) {
+  setenv("TOKENWORKS_HOST_DEVICES", "2", 1);
+  const gguf::TemporaryFile file(gguf::TinyModel(20261127, 64).Build());
+  const auto executor = Library().CreateExecutor({.model_path = file.path(), .device = 1, .kv_bytes = 2 << 20});
+  unsetenv("TOKENWORKS_HOST_DEVICES");
+  ASSERT_TRUE(executor.ok()) << executor.status();
+  EXPECT_EQ((*executor)->info().device, "cuda:1");
+}
+
 TEST(CudaLibrary, ErrorsComeAsTheyAreSaid) {
   EXPECT_THAT(
       CudaLibrary::Open("/nowhere/libtokenworks_cuda.so").status().message(),

@@ -37,7 +37,7 @@ Status CudaExecutor::Prepare(CudaExecutorOptions options) {
   info_.model_name = options.model_name.empty() ? config_.name : options.model_name;
   info_.weight_digest = file->Digest();
   info_.numerics_id = "cuda-bf16-1";
-  info_.device = "cuda";
+  info_.device = "cuda";  // which one, the loader knows
   info_.vocabulary = config_.vocabulary;
   info_.context_length = config_.context_length;
   info_.end_tokens = config_.end_tokens;

@@ -17,12 +17,15 @@ using base::StrCat;
 
 Status StatusOf(const TwStatus& s) { return Status(static_cast<StatusCode>(s.code), s.message); }
 
-ExecutorInfo InfoOf(const TwInfo& in) {
+// More than a host has: asking ends, whatever a library answers.
+constexpr int kDevicesMax = 64;
+
+ExecutorInfo InfoOf(const TwInfo& in, int device) {
   ExecutorInfo out;
   out.model_name = in.model_name;
   out.weight_digest = in.weight_digest;
   out.numerics_id = in.numerics_id;
-  out.device = "cuda";
+  out.device = StrCat("cuda:", device);
   out.vocabulary = in.vocabulary;
   out.context_length = in.context_length;
   out.end_tokens.assign(in.end_tokens.data, in.end_tokens.data + in.end_tokens.size);
@@ -39,10 +42,10 @@ TwInts ViewOf(std::span<const BlockId> blocks) { return {blocks.data(), static_c
 
 class LibraryExecutor final : public Executor {
  public:
-  LibraryExecutor(const TwCudaApi& api, TwExecutor* executor) : api_(api), executor_(executor) {
+  LibraryExecutor(const TwCudaApi& api, TwExecutor* executor, int device) : api_(api), executor_(executor) {
     TwInfo info;
     api_.info(executor_, &info);
-    info_ = InfoOf(info);
+    info_ = InfoOf(info, device);
   }
   ~LibraryExecutor() override { api_.destroy(executor_); }
 
@@ -123,8 +126,37 @@ StatusOr<CudaDevice> CudaLibrary::Describe(int device) const {
   TwStatus status;
   TwDevice d;
   if (api_->describe(device, &d, &status) != 0) return StatusOf(status);
-  return CudaDevice{d.name,         d.uuid,       d.compute_capability, d.multiprocessors,
-                    d.memory_bytes, d.free_bytes, d.matrix_library,     d.matrix_library_problem};
+  return CudaDevice{device,         d.name,       d.uuid,           d.compute_capability,    d.multiprocessors,
+                    d.memory_bytes, d.free_bytes, d.matrix_library, d.matrix_library_problem};
+}
+
+StatusOr<CudaDevices> CudaLibrary::Devices() const {
+  CudaDevices out;
+  Status first = OkStatus();
+  for (int i = 0; i < kDevicesMax; ++i) {
+    StatusOr<CudaDevice> device = Describe(i);
+    if (device.ok() && !device->matrix_library_problem.empty())
+      device = absl::FailedPreconditionError(device->matrix_library_problem);
+    if (device.ok()) out.usable.push_back(*device);
+    if (!device.ok()) first.Update(device.status());
+    if (absl::IsNotFound(device.status())) break;
+    if (!device.ok())
+      out.unusable.push_back(StrCat("device ", i, " is not used: ", std::string(device.status().message())));
+  }
+  if (out.usable.empty()) return first;
+  return out;
+}
+
+StatusOr<CudaDevice> CudaLibrary::Find(const std::string& uuid) const {
+  std::string others;
+  for (int i = 0; i < kDevicesMax; ++i) {
+    const StatusOr<CudaDevice> device = Describe(i);
+    if (device.ok() && device->uuid == uuid) return device;
+    if (absl::IsNotFound(device.status())) break;
+    others += StrCat("; device ", i, ": ", device.ok() ? device->uuid : std::string(device.status().message()));
+  }
+  return absl::NotFoundError(
+      StrCat("no GPU of this host has the UUID ", uuid, ": it is gone or hidden from this process", others));
 }
 
 StatusOr<std::unique_ptr<Executor>> CudaLibrary::CreateExecutor(const CudaOptions& o) const {
@@ -140,7 +172,7 @@ StatusOr<std::unique_ptr<Executor>> CudaLibrary::CreateExecutor(const CudaOption
   TwStatus status;
   TwExecutor* const executor = api_->create(&options, &status);
   if (executor == nullptr) return StatusOf(status);
-  return std::make_unique<LibraryExecutor>(*api_, executor);
+  return std::make_unique<LibraryExecutor>(*api_, executor, o.device);
 }
 
 }  // namespace tokenworks::model

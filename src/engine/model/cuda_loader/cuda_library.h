@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tokenworks/cuda_abi.h"
 #include "tokenworks/executor.h"
@@ -23,10 +24,16 @@ struct CudaOptions {
 };
 
 struct CudaDevice {
+  int index = 0;  // N of cuda:N: this process's numbering, which the environment may change; `uuid` stays
   std::string name, uuid;
   int compute_capability = 0, multiprocessors = 0;
   uint64_t memory_bytes = 0, free_bytes = 0;
   std::string matrix_library, matrix_library_problem;  // what it is, or why no model can run; both empty on the host
+};
+
+struct CudaDevices {
+  std::vector<CudaDevice> usable;     // by index, one or more
+  std::vector<std::string> unusable;  // a sentence for each of the others
 };
 
 // Stays open as long as the process: GPU code does not survive being unloaded.
@@ -39,6 +46,10 @@ class CudaLibrary {
 
   // NotFound without a driver or device, FailedPrecondition for a GPU that there are no kernels for.
   StatusOr<CudaDevice> Describe(int device) const;
+  // Asks every device in turn. Where none can be used, the first one's error.
+  StatusOr<CudaDevices> Devices() const;
+  // NotFound: none that can be used has this UUID.
+  StatusOr<CudaDevice> Find(const std::string& uuid) const;
   // The model on the device; errors as in CudaExecutor::Create.
   StatusOr<std::unique_ptr<Executor>> CreateExecutor(const CudaOptions& options) const;
 

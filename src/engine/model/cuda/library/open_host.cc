@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The host as a device or, for tests of several, as TOKENWORKS_HOST_DEVICES of them.
 #include <cstdlib>
 
 #include "engine/model/cuda/library/open_device.h"
@@ -8,9 +9,12 @@ namespace tokenworks::model::cuda {
 
 // What TOKENWORKS_HOST_LACKS says is missing of the matrix library.
 StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index, const std::string&) {
-  if (index != 0) return absl::NotFoundError(base::StrCat("no device ", index, ": the host is device 0"));
-  const char* lacks = std::getenv("TOKENWORKS_HOST_LACKS");
-  return device::OpenHostDevice(lacks ? absl::NotFoundError(lacks) : OkStatus());
+  const char *const said = std::getenv("TOKENWORKS_HOST_DEVICES"), *const lacks = std::getenv("TOKENWORKS_HOST_LACKS");
+  const int count = said == nullptr ? 1 : std::atoi(said);
+  if (index >= count)
+    return absl::NotFoundError(
+        base::StrCat("no device ", index, ": the host stands for ", count, " (TOKENWORKS_HOST_DEVICES)"));
+  return device::OpenHostDevice(index, lacks ? absl::NotFoundError(lacks) : OkStatus());
 }
 
 void ReleaseDevices() {}
