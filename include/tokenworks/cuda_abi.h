@@ -97,7 +97,7 @@ typedef struct {
 typedef struct {
   char name[96], uuid[48];
   int32_t compute_capability, multiprocessors;
-  uint64_t memory_bytes, free_bytes;
+  uint64_t memory_bytes, free_bytes, context_bytes;  // the last: of each process, beside weights and KV
   char matrix_library[64], matrix_library_problem[640];  // what it is, or why it cannot be used; both empty on the host
 } TwDevice;
 

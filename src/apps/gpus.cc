@@ -1,15 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/gpus.h"
 
+#include <cstdio>
+
+#include "platform/base/str_cat.h"
+
 namespace tokenworks::apps {
 namespace {
-
-// Of a process on a GPU: context, graphs, the matrix library's workspace (527 MiB measured on an H200).
-constexpr uint64_t kContextBytes = uint64_t{768} << 20;
 
 StatusOr<model::CudaDevices> Devices() {
   TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
   return library.Devices();
+}
+
+void SayGpus(const launch::HostGpus& gpus) {
+  if (!gpus.status.ok() && !absl::IsNotFound(gpus.status))
+    std::fprintf(stderr, "the GPU is not used, the workers run on the CPU: %s\n",
+                 std::string(gpus.status.message()).c_str());
+  if (gpus.usable.empty()) return;
+  std::string names;
+  for (const launch::HostGpu& gpu : gpus.usable)
+    names += base::StrCat(names.empty() ? "" : ", ", "cuda:", gpu.index, " ", gpu.name);
+  std::fprintf(stderr,
+               "%zu GPU%s (%s): one mixed worker on %s, as configs/clusters/local-gpu.yaml says; "
+               "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
+               gpus.usable.size(), gpus.usable.size() == 1 ? "" : "s", names.c_str(),
+               gpus.usable.size() == 1 ? "it" : "each");
 }
 
 }  // namespace
@@ -20,13 +36,13 @@ launch::HostGpus ProbeGpus() {
   out.status = devices.status();
   if (!devices.ok()) return out;
   for (const model::CudaDevice& d : devices->usable)
-    out.usable.push_back({d.index, d.uuid, d.name, d.free_bytes, d.compute_capability == 0 ? 0 : kContextBytes});
+    out.usable.push_back({d.index, d.uuid, d.name, d.free_bytes, d.context_bytes});
   out.unusable = std::move(devices->unusable);
   return out;
 }
 
 StatusOr<launch::ClusterConfig> LoadCluster(const ClusterOptions& options, launch::HostGpus* gpus) {
-  if (options.file.empty()) *gpus = ProbeGpus();
+  if (options.file.empty()) SayGpus(*gpus = ProbeGpus());
   TW_ASSIGN_OR_RETURN(
       const launch::ClusterConfig config,
       options.Load(gpus->usable.empty() ? launch::ClusterConfig() : launch::LocalGpuConfig(gpus->usable.size())));

@@ -15,7 +15,8 @@ namespace tokenworks::apps {
 launch::HostGpus ProbeGpus();
 
 // The effective configuration; without a file one mixed worker on each GPU or, where there is none, a prefill and a
-// decode worker on the CPU. `gpus` is filled where the GPUs matter. Errors as in ClusterOptions::Load.
+// decode worker on the CPU: standard error says which, and why a GPU that is there is not used. `gpus` is filled where
+// the GPUs matter. Errors as in ClusterOptions::Load.
 StatusOr<launch::ClusterConfig> LoadCluster(const ClusterOptions& options, launch::HostGpus* gpus);
 
 // The GPU of one worker: that of the UUID, or where none is given the first. Empty for a pool that is not on a GPU.

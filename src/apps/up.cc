@@ -170,22 +170,6 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
   }
 }
 
-void SayGpus(const launch::HostGpus& gpus) {
-  const bool there = !gpus.status.ok() && !absl::IsNotFound(gpus.status);
-  if (there)
-    std::fprintf(stderr, "the GPU is not used, the workers run on the CPU: %s\n",
-                 std::string(gpus.status.message()).c_str());
-  if (gpus.usable.empty()) return;
-  std::string names;
-  for (const launch::HostGpu& gpu : gpus.usable)
-    names += StrCat(names.empty() ? "" : ", ", "cuda:", gpu.index, " ", gpu.name);
-  std::fprintf(stderr,
-               "%zu GPU%s (%s): one mixed worker on %s, as configs/clusters/local-gpu.yaml says; "
-               "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
-               gpus.usable.size(), gpus.usable.size() == 1 ? "" : "s", names.c_str(),
-               gpus.usable.size() == 1 ? "it" : "each");
-}
-
 }  // namespace
 
 int RunUp(int argc, char** argv) {
@@ -201,7 +185,6 @@ int RunUp(int argc, char** argv) {
   launch::HostGpus gpus;
   auto config = LoadCluster(options, &gpus);
   if (!config.ok()) return Fail(config.status());
-  if (options.file.empty()) SayGpus(gpus);
   if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
   if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;
   const launch::RunFolder folder = launch::RunFolder::Named(options.name);

@@ -24,6 +24,9 @@ struct MemoryPlan {
 // The pool's order is [block][layer][K|V][head][token][dim] in bf16.
 KvLayout MakeKvLayout(const ModelConfig& config);
 
+// The device context's own memory, graphs and the matrix library's workspace; 0 on the host.
+uint64_t ContextBytes(const device::DeviceInfo& device);
+
 // Unimplemented: a shape that the kernels do not have. ResourceExhausted: weights, workspace, two KV blocks and the
 // context do not fit in the device's free memory, with the sum. `kv_bytes` 0: nine tenths of what the others leave.
 StatusOr<MemoryPlan> PlanMemory(const ModelConfig& config, const StepLimits& limits, uint64_t kv_bytes,

@@ -126,8 +126,8 @@ StatusOr<CudaDevice> CudaLibrary::Describe(int device) const {
   TwStatus status;
   TwDevice d;
   if (api_->describe(device, &d, &status) != 0) return StatusOf(status);
-  return CudaDevice{device,         d.name,       d.uuid,           d.compute_capability,    d.multiprocessors,
-                    d.memory_bytes, d.free_bytes, d.matrix_library, d.matrix_library_problem};
+  return CudaDevice{device,         d.name,       d.uuid,          d.compute_capability, d.multiprocessors,
+                    d.memory_bytes, d.free_bytes, d.context_bytes, d.matrix_library,     d.matrix_library_problem};
 }
 
 StatusOr<CudaDevices> CudaLibrary::Devices() const {

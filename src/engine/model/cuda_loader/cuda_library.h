@@ -27,7 +27,7 @@ struct CudaDevice {
   int index = 0;  // N of cuda:N: this process's numbering, which the environment may change; `uuid` stays
   std::string name, uuid;
   int compute_capability = 0, multiprocessors = 0;
-  uint64_t memory_bytes = 0, free_bytes = 0;
+  uint64_t memory_bytes = 0, free_bytes = 0, context_bytes = 0;  // the last: of each process
   std::string matrix_library, matrix_library_problem;  // what it is, or why no model can run; both empty on the host
 };
 

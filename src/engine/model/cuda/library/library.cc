@@ -107,7 +107,8 @@ int32_t Describe(int32_t index, TwDevice* device, TwStatus* status) {
     *device = {.compute_capability = info.compute_capability,
                .multiprocessors = info.multiprocessors,
                .memory_bytes = info.memory_bytes,
-               .free_bytes = info.free_bytes};
+               .free_bytes = info.free_bytes,
+               .context_bytes = cuda::ContextBytes(info)};
     Fill(device->name, info.name);
     Fill(device->uuid, info.uuid);
     Fill(device->matrix_library, info.matrix_library);
