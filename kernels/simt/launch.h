@@ -4,7 +4,7 @@
 
 namespace tokenworks::kernels {
 
-// The stream is a cudaStream_t, or null (default stream; the shim runs at once and ignores it).
+// The stream is a cudaStream_t, or null for the default stream. The shim takes a simt::WorkQueue*; null runs at once.
 struct LaunchContext {
   void* stream = nullptr;
   // Lets this kernel's prologue overlap its predecessor on the stream (programmatic dependent launch, sm_90). Every

@@ -59,6 +59,7 @@ void Launch(const kernels::LaunchContext& context, void (*kernel)(Args), Grid gr
 #include <cmath>
 
 #include "kernels/simt/fiber.h"
+#include "kernels/simt/work_queue.h"
 
 #define __global__
 #define __device__
@@ -90,14 +91,22 @@ T atomicAdd(T* at, T value) {
 namespace tokenworks::simt {
 
 template <class Args>
-void Launch(const kernels::LaunchContext&, void (*kernel)(Args), Grid grid, int threads, size_t shared_bytes,
+void Launch(const kernels::LaunchContext& context, void (*kernel)(Args), Grid grid, int threads, size_t shared_bytes,
             const Args& args) {
   struct Call {
     void (*kernel)(Args);
     Args args;
-  } call{kernel, args};
-  RunGrid(
-      grid, threads, shared_bytes, [](void* c) { static_cast<Call*>(c)->kernel(static_cast<Call*>(c)->args); }, &call);
+  };
+  const auto run = [=] {
+    Call call{kernel, args};
+    RunGrid(
+        grid, threads, shared_bytes, [](void* c) { static_cast<Call*>(c)->kernel(static_cast<Call*>(c)->args); },
+        &call);
+  };
+  if (context.stream == nullptr)
+    run();
+  else
+    static_cast<WorkQueue*>(context.stream)->Enqueue(run);
 }
 
 }  // namespace tokenworks::simt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The seam to an accelerator: memory, streams, events, copies, matrix products, graphs. Two implementations: CUDA
-// (cuda_device.cc) and the host (host_device.cc), where every call runs at once. Kernels are launched on a stream's
+// (cuda_device.cc) and the host (host_device.cc), where streams are threads. Kernels are launched on a stream's
 // handle by their own functions (kernels/*).
 #pragma once
 
@@ -103,8 +103,12 @@ class Device {
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& tuning_folder = "");
 // Ends this process's context on the device that this thread opened last; no Device of it may be left.
 void ReleaseCudaDevice();
-// Any number of devices that are all this host, each with a made-up UUID. `matrix_library`: what its info says of one
-// (tests).
-std::unique_ptr<Device> OpenHostDevice(int index = 0, Status matrix_library = OkStatus());
+
+struct HostDeviceOptions {
+  int index = 0;          // any number of devices are all this host, each with a made-up UUID
+  Status matrix_library;  // what its info says of one
+  bool late = false;      // streams start nothing before somebody waits for it
+};
+std::unique_ptr<Device> OpenHostDevice(HostDeviceOptions options = {});
 
 }  // namespace tokenworks::device

@@ -104,8 +104,8 @@ TEST(CudaExecutor, SaysWhatDoesNotFitBeforeItLoads) {
   options.kv_bytes = 1000;
   EXPECT_THAT(CudaExecutor::Create(options, device::OpenHostDevice()).status().message(),
               testing::HasSubstr("fewer than two blocks"));
-  const auto products =
-      CudaExecutor::Create(Options("absent.gguf"), device::OpenHostDevice(0, absl::NotFoundError("none")));
+  const auto products = CudaExecutor::Create(Options("absent.gguf"),
+                                             device::OpenHostDevice({.matrix_library = absl::NotFoundError("none")}));
   EXPECT_EQ(products.status(), absl::NotFoundError("none"));
   const auto heads = CudaExecutor::Create(Options(narrow.path()), device::OpenHostDevice());
   EXPECT_EQ(heads.status().code(), StatusCode::kUnimplemented);

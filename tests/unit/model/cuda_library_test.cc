@@ -32,8 +32,17 @@ std::unique_ptr<Executor> MakeByLibrary() {
   return executor.ok() ? std::move(*executor) : nullptr;
 }
 
+// On a device that starts nothing before it must: what the host changes too early shows.
+std::unique_ptr<Executor> MakeLate() {
+  setenv("TOKENWORKS_HOST_LATE", "1", 1);
+  auto executor = MakeByLibrary();
+  unsetenv("TOKENWORKS_HOST_LATE");
+  return executor;
+}
+
 INSTANTIATE_TEST_SUITE_P(CudaLibrary, ExecutorConformance,
-                         testing::Values(Subject{"Library", [] { return MakeByLibrary(); }, 0.06}),
+                         testing::Values(Subject{"Prompt", [] { return MakeByLibrary(); }, 0.06},
+                                         Subject{"Late", [] { return MakeLate(); }, 0.06}),
                          [](const auto& info) { return info.param.name; });
 
 TEST(CudaLibrary, EverySamplingFieldArrives) {

@@ -206,37 +206,6 @@ TEST_P(ExecutorConformance, EmittedTokensCountAsOutput) {
   ExpectSame(moved.answers(), {whole.answers().begin() + 4, whole.answers().end()});
 }
 
-// Also with penalties, which look at tokens that are not collected yet.
-TEST_P(ExecutorConformance, APendingTokenIsTheOneThatThePlanBeforeDraws) {
-  const ExecutorInfo& info = executor().info();
-  Sequence known(kA, MakePrompt(20, 17), Blocks(0, 3), Warm(1)), pending(kA, MakePrompt(20, 17), Blocks(0, 3), Warm(1));
-  known.Generate(executor(), {64}, 9);
-  const auto other = GetParam().make();
-  StepPlan prefill;
-  prefill.starts = {pending.Start()};
-  prefill.items = {pending.Next(64)};
-  ASSERT_TRUE(other->Submit(prefill).ok());
-  StepPlan next;
-  next.items = {{{kPendingToken}, 20, Blocks(0, 3), {kA}}};
-  if (info.depth == 1) {
-    ASSERT_TRUE(other->Collect().ok());
-    EXPECT_EQ(other->Submit(next).code(), StatusCode::kInvalidArgument) << "no plan runs while another is drawn";
-    return;
-  }
-  for (int step = 1; step < 9; ++step) {
-    next.items[0].first_position = 19 + step;
-    ASSERT_TRUE(other->Submit(next).ok());
-    const auto result = other->Collect();
-    ASSERT_TRUE(result.ok()) << result.status();
-    pending.Take(*result);
-  }
-  pending.Take(*other->Collect());
-  EXPECT_EQ(pending.answers(), known.answers());
-  StepPlan wrong = next;
-  wrong.items[0].tokens.push_back(5);
-  EXPECT_EQ(other->Submit(wrong).code(), StatusCode::kInvalidArgument) << "it stands alone";
-}
-
 TEST_P(ExecutorConformance, LogprobsComeWhenAskedAndChangeNoToken) {
   Sequence none(kA, MakePrompt(20, 16), Blocks(0, 2), Warm());
   none.Generate(executor(), {64}, 4);

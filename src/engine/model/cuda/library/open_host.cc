@@ -7,14 +7,17 @@
 
 namespace tokenworks::model::cuda {
 
-// What TOKENWORKS_HOST_LACKS says is missing of the matrix library.
+// TOKENWORKS_HOST_LACKS says what is missing of the matrix library; with TOKENWORKS_HOST_LATE nothing starts before
+// somebody waits for it.
 StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index, const std::string&) {
   const char *const said = std::getenv("TOKENWORKS_HOST_DEVICES"), *const lacks = std::getenv("TOKENWORKS_HOST_LACKS");
   const int count = said == nullptr ? 1 : std::atoi(said);
   if (index >= count)
     return absl::NotFoundError(
         base::StrCat("no device ", index, ": the host stands for ", count, " (TOKENWORKS_HOST_DEVICES)"));
-  return device::OpenHostDevice(index, lacks ? absl::NotFoundError(lacks) : OkStatus());
+  return device::OpenHostDevice({.index = index,
+                                 .matrix_library = lacks ? absl::NotFoundError(lacks) : OkStatus(),
+                                 .late = std::getenv("TOKENWORKS_HOST_LATE") != nullptr});
 }
 
 void ReleaseDevices() {}
