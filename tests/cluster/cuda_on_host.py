@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import cluster
 
@@ -75,6 +76,28 @@ def several_gpus(model):
     check("`check` without a file sees what `up` starts", code == 0 and "gpu cuda:2" in said, said)
 
 
+def faulted_gpu(model):
+    """A GPU that faults in the middle of a request: the request ends with an error, its worker ends and comes back."""
+    settings = [f"model.source={model}", "model.context_length=512"]
+    with cluster.cluster("cuda-fault", settings=settings, env={**on_gpus(1), "TOKENWORKS_HOST_FAULTS_AFTER": "60"}) as c:
+        prompt = dict(PROMPT, ignore_eos=True)
+        status, answer = c.post("/v1/completions", prompt)
+        before = c.status()["workers"][0]
+        check("a GPU that will fault answers before", status == 200, answer)
+        status, answer = c.post("/v1/completions", dict(prompt, max_tokens=100))
+        check("it faults in the middle: the request ends with an error that says so", status in (500, 503) and "message" in answer.get("error", {}), (status, answer))
+        give_up = time.monotonic() + 30
+        now = before
+        while time.monotonic() < give_up and (now["state"] != "ready" or now["incarnation"] == before["incarnation"]):
+            time.sleep(0.1)
+            now = next(iter(c.status()["workers"]), before)
+        check("its worker comes back as another process", now["incarnation"] != before["incarnation"] and now["pid"] != before["pid"], now)
+        status, again = c.post("/v1/completions", prompt)
+        check("and answers", status == 200, again)
+        books = c.quiet_status()["requests"]
+        check("the books balance", books["received"] == 3 and books["completed"] == 2 and books["failed"] == 1, books)
+
+
 def main():
     with cluster.cluster("cuda-host", settings=["model.context_length=512", "engine.chunk_tokens=64"],
                          env={"TOKENWORKS_CUDA_LIBRARY": str(LIBRARY)}) as c:
@@ -108,6 +131,7 @@ def main():
         model, source = pathlib.Path(folder) / "tiny.gguf", cluster.default_model()
         subprocess.run([sys.executable, cluster.ROOT / "bench/gpu/model/make_model.py", "tiny", model, "--tokenizer", source], check=True, capture_output=True)
         several_gpus(model)
+        faulted_gpu(model)
     asked = [cluster.BINARY, "check", "--set", "pools.mixed.replicas=1", "--set", "pools.mixed.device=cuda", "--set", "http.port=0"]
     for name, library, words in [("no library", "/nowhere/lib.so", ["/nowhere/lib.so is not there", "device: cpu"]),
                                  ("no library at all", __file__, ["opening the GPU library", "device: cpu"])]:

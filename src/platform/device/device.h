@@ -108,6 +108,7 @@ struct HostDeviceOptions {
   int index = 0;          // any number of devices are all this host, each with a made-up UUID
   Status matrix_library;  // what its info says of one
   bool late = false;      // streams start nothing before somebody waits for it
+  int faults_after = 0;   // after so many waits for events everything is DataLoss, as on a GPU that faulted; 0: never
 };
 std::unique_ptr<Device> OpenHostDevice(HostDeviceOptions options = {});
 

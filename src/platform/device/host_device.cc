@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device that is the host: streams are threads (host_stream.h), memory is the host's, products are plain loops.
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -47,9 +48,11 @@ class KnownMemory {
     std::lock_guard lock(mutex_);
     ranges_[memory] = bytes;
   }
-  void Remove(const void* memory) {
+  // Its size.
+  size_t Remove(const void* memory) {
     std::lock_guard lock(mutex_);
-    ranges_.erase(memory);
+    const auto range = ranges_.extract(memory);
+    return range.empty() ? 0 : range.mapped();
   }
   bool Contains(const void* memory) const {
     std::lock_guard lock(mutex_);
@@ -66,7 +69,7 @@ class KnownMemory {
 
 class HostDevice final : public Device {
  public:
-  explicit HostDevice(HostDeviceOptions options) : late_(options.late) {
+  explicit HostDevice(HostDeviceOptions options) : late_(options.late), faults_after_(options.faults_after) {
     info_.name = "host";
     info_.uuid = "GPU-host-" + std::to_string(options.index);
     info_.matrix_library_status = std::move(options.matrix_library);
@@ -78,18 +81,27 @@ class HostDevice final : public Device {
   void Use() override {}
 
   StatusOr<void*> Allocate(size_t bytes) override {
+    if (allocated_ + bytes > info_.memory_bytes)
+      return absl::ResourceExhaustedError("the host device's memory is full");
+    TW_ASSIGN_OR_RETURN(void* const p, AllocatePinned(bytes));
+    allocated_ += bytes;
+    return p;
+  }
+  StatusOr<void*> AllocatePinned(size_t bytes) override {
     void* p = std::aligned_alloc(256, (bytes + 511) / 256 * 256);
     if (!p) return absl::ResourceExhaustedError("host memory");
     std::memset(p, 0xff, bytes);
     known_.Add(p, bytes);
     return p;
   }
-  StatusOr<void*> AllocatePinned(size_t bytes) override { return Allocate(bytes); }
   void Free(void* memory) override {
+    allocated_ -= known_.Remove(memory);
+    std::free(memory);
+  }
+  void FreePinned(void* memory) override {
     known_.Remove(memory);
     std::free(memory);
   }
-  void FreePinned(void* memory) override { Free(memory); }
   Status Pin(std::span<std::byte> memory) override {
     known_.Add(memory.data(), memory.size());
     return OkStatus();
@@ -100,7 +112,7 @@ class HostDevice final : public Device {
   void Destroy(Stream stream) override { delete Raw(stream); }
   Status Synchronize(Stream stream) override {
     if (HostStream* s = Raw(stream)) s->Wait(s->enqueued());
-    return OkStatus();
+    return Health();
   }
 
   StatusOr<Event> CreateEvent() override { return Event{new HostEvent}; }
@@ -114,7 +126,8 @@ class HostDevice final : public Device {
   }
   Status Wait(Event event) override {
     if (HostStream* s = Raw(event)->stream) s->Wait(Raw(event)->after);
-    return OkStatus();
+    ++waits_;
+    return Health();
   }
   StatusOr<double> ElapsedMicroseconds(Event from, Event to) override {
     return std::chrono::duration<double, std::micro>(Raw(to)->passed - Raw(from)->passed).count();
@@ -122,6 +135,7 @@ class HostDevice final : public Device {
 
   Status Copy(void* to, const void* from, size_t bytes, Stream stream) override {
     if (bytes == 0) return OkStatus();
+    TW_RETURN_IF_ERROR(Health());
     Do(stream, [=] { std::memmove(to, from, bytes); });
     return known_.Contains(to) && known_.Contains(from) ? OkStatus() : Synchronize(stream);
   }
@@ -159,7 +173,15 @@ class HostDevice final : public Device {
       work();
   }
 
+  Status Health() const {
+    if (faults_after_ == 0 || waits_ < faults_after_) return OkStatus();
+    return absl::DataLossError("the host device has faulted, as it was told to");
+  }
+
   const bool late_;
+  const int faults_after_;
+  std::atomic<int> waits_ = 0;
+  std::atomic<size_t> allocated_ = 0;
   DeviceInfo info_;
   KnownMemory known_;
 };

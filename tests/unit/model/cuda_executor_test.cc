@@ -93,6 +93,34 @@ TEST(CudaExecutor, RefusesWhatItHasNoBuffersFor) {
   EXPECT_THAT(e->Submit(pending).message(), testing::HasSubstr("drew none in the plan before"));
 }
 
+// Memory that runs out in the middle of work: that plan is refused, the next ones run.
+TEST(CudaExecutor, GoesOnAfterMemoryRanOut) {
+  const gguf::TemporaryFile file(gguf::TinyModel(kSeed, kHeadDim).Build());
+  auto owned = device::OpenHostDevice();
+  device::Device& device = *owned;
+  const auto executor = CudaExecutor::Create(Options(file.path()), std::move(owned));
+  ASSERT_TRUE(executor.ok()) << executor.status();
+  std::vector<void*> hogs;
+  for (size_t bytes = size_t{1} << 29; bytes > 0; bytes /= 2)
+    for (auto hog = device.Allocate(bytes); hog.ok(); hog = device.Allocate(bytes)) hogs.push_back(*hog);
+  SamplingParams biased;
+  biased.temperature = 0;
+  biased.logit_bias = {{17, 100.0f}};
+  Sequence s(kA, MakePrompt(20, 5), Blocks(0, 4), biased), plain(kB, MakePrompt(20, 5), Blocks(4, 4));
+  StepPlan plan;
+  plan.starts = {s.Start()};
+  plan.items = {Sequence(s).Next(64)};
+  EXPECT_EQ((*executor)->Submit(plan).code(), StatusCode::kResourceExhausted) << "the bias has no room on the device";
+  plain.Generate(**executor, {64}, 2);
+  for (void* hog : hogs) device.Free(hog);
+  StepPlan end;
+  end.ends = {kA};
+  ASSERT_TRUE((*executor)->Submit(end).ok());
+  ASSERT_TRUE((*executor)->Collect().ok());
+  s.Generate(**executor, {64}, 3);
+  EXPECT_EQ(Ids(s.answers()), (std::vector<TokenId>{17, 17, 17}));
+}
+
 TEST(CudaExecutor, SaysWhatDoesNotFitBeforeItLoads) {
   const gguf::TemporaryFile file(gguf::TinyModel(kSeed, kHeadDim).Build()), narrow(gguf::TinyModel(kSeed).Build());
   CudaExecutorOptions options = Options(file.path());
