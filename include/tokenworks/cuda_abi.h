@@ -97,7 +97,7 @@ typedef struct {
 typedef struct {
   char name[96], uuid[48];
   int32_t compute_capability, multiprocessors;
-  uint64_t memory_bytes, free_bytes, context_bytes;  // the last: of each process, beside weights and KV
+  uint64_t memory_bytes, free_bytes, context_bytes;      // the last: of each process, beside weights and KV
   char matrix_library[64], matrix_library_problem[640];  // what it is, or why it cannot be used; both empty on the host
 } TwDevice;
 
@@ -115,10 +115,10 @@ typedef struct {
                                    void* context);
   int32_t (*submit)(TwExecutor* executor, const TwPlan* plan, TwStatus* status);
   int32_t (*collect)(TwExecutor* executor, TwResult* result, TwStatus* status);
-  void (*copy_blocks_out)(const TwExecutor* executor, TwInts blocks, int32_t first_layer, int32_t layers, void* out,
-                          uint64_t bytes);
-  void (*copy_blocks_in)(TwExecutor* executor, TwInts blocks, int32_t first_layer, int32_t layers, const void* in,
-                         uint64_t bytes);
+  int32_t (*copy_blocks_out)(const TwExecutor* executor, TwInts blocks, int32_t first_layer, int32_t layers, void* out,
+                             uint64_t bytes, TwStatus* status);
+  int32_t (*copy_blocks_in)(TwExecutor* executor, TwInts blocks, int32_t first_layer, int32_t layers, const void* in,
+                            uint64_t bytes, TwStatus* status);
   void (*pin)(TwExecutor* executor, void* memory, uint64_t bytes);
   void (*unpin)(TwExecutor* executor, void* memory, uint64_t bytes);
 } TwCudaApi;

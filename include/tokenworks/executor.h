@@ -106,10 +106,11 @@ class Executor {
   virtual StatusOr<StepResult> Collect() = 0;
 
   // Copies layers [first_layer, first_layer + layers) of the blocks: one contiguous run of each, one after the other.
-  virtual void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                             std::span<std::byte> out) const = 0;
-  virtual void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                            std::span<const std::byte> in) = 0;
+  // Errors: the device's; `out` is then worth nothing, and the next Collect says DataLoss.
+  virtual Status CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                               std::span<std::byte> out) const = 0;
+  virtual Status CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                              std::span<const std::byte> in) = 0;
   // Host memory that blocks are copied to or from again and again: a device copies faster where it is pinned. Nobody
   // needs it; nothing is done for an empty span. Unpin before it is freed.
   virtual void Pin(std::span<std::byte>) {}

@@ -27,8 +27,8 @@ struct Grid {
   unsigned x = 1, y = 1, z = 1;
 };
 
-// A launch that the runtime refuses is a bug in the caller: says so and aborts. Faults of running kernels show at the
-// next synchronisation of the stream.
+// A launch of a shape that the runtime refuses is a bug in the caller: says so and aborts. Faults of kernels, this one
+// or earlier ones, show at the stream's next copy, event or synchronisation.
 template <class Args>
 void Launch(const kernels::LaunchContext& context, void (*kernel)(Args), Grid grid, int threads, size_t shared_bytes,
             const Args& args) {
@@ -46,7 +46,10 @@ void Launch(const kernels::LaunchContext& context, void (*kernel)(Args), Grid gr
   config.attrs = &attribute;
   config.numAttrs = context.overlap_previous ? 1 : 0;
   const cudaError_t error = cudaLaunchKernelEx(&config, kernel, args);
-  if (error == cudaSuccess) return;
+  const bool bug = error == cudaErrorInvalidConfiguration || error == cudaErrorInvalidValue ||
+                   error == cudaErrorLaunchOutOfResources || error == cudaErrorInvalidDeviceFunction ||
+                   error == cudaErrorInvalidResourceHandle || error == cudaErrorNoKernelImageForDevice;
+  if (!bug) return;
   std::fprintf(stderr, "kernel launch refused: %s (grid %u %u %u, %d threads, %zu bytes shared)\n",
                cudaGetErrorString(error), grid.x, grid.y, grid.z, threads, shared_bytes);
   std::abort();

@@ -41,11 +41,11 @@ Status HandOver(const Executor& from, Executor& to, const std::vector<BlockId>& 
     const int layers = std::min(group, all - first);
     const size_t run = out.layers[first].bytes * layers, converted_run = in.layers[first].bytes * layers;
     std::vector<std::byte> message(run * blocks.size()), converted(converted_run * blocks.size());
-    from.CopyBlocksOut(blocks, first, layers, message);
+    TW_RETURN_IF_ERROR(from.CopyBlocksOut(blocks, first, layers, message));
     for (size_t i = 0; i < blocks.size(); ++i)
       kv_transfer::ConvertLayers(out, in, first, layers, std::span(message).subspan(i * run, run),
                                  std::span(converted).subspan(i * converted_run, converted_run));
-    to.CopyBlocksIn(blocks, first, layers, converted);
+    TW_RETURN_IF_ERROR(to.CopyBlocksIn(blocks, first, layers, converted));
   }
   return OkStatus();
 }

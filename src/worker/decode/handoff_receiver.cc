@@ -110,8 +110,8 @@ bool HandoffReceiver::TryReserve(RequestId request, TimePoint now) {
 }
 
 // What is good moves together, so that all of it goes into the executor at once.
-std::vector<PushVerdict> HandoffReceiver::Store(const Incoming& in, const Push& push,
-                                                std::span<const std::byte> staged) {
+StatusOr<std::vector<PushVerdict>> HandoffReceiver::Store(const Incoming& in, const Push& push,
+                                                          std::span<const std::byte> staged) {
   const KvLayout& own = executor_.info().kv_layout;
   const LayerGroup group = LayerGroupOf(in.link->layout, in.link->group_layers, push.group);
   const bool converts = in.link->layout != own;
@@ -136,7 +136,8 @@ std::vector<PushVerdict> HandoffReceiver::Store(const Incoming& in, const Push& 
     blocks.push_back(in.blocks[push.ordinal + i]);
   }
   if (!blocks.empty())
-    executor_.CopyBlocksIn(blocks, group.first_layer, group.layers, values.first(blocks.size() * own_bytes));
+    TW_RETURN_IF_ERROR(
+        executor_.CopyBlocksIn(blocks, group.first_layer, group.layers, values.first(blocks.size() * own_bytes)));
   return verdicts;
 }
 
@@ -150,7 +151,9 @@ void HandoffReceiver::OnPush(const std::shared_ptr<PeerLink>& link, const Push& 
                        (push.checksums.empty() || push.checksums.size() == static_cast<size_t>(push.blocks)) &&
                        push.bytes == LayerGroupOf(link->layout, link->group_layers, push.group).bytes * push.blocks;
     if (!sized || in->blocks.size() < static_cast<size_t>(push.ordinal) + push.blocks) return link->connection->Close();
-    verdicts = Store(*in, push, *staged);
+    auto stored = Store(*in, push, *staged);
+    if (!stored.ok()) return link->connection->Close();  // the device is lost
+    verdicts = *std::move(stored);
   }
   link->connection->Send(PushReply{push.request, push.epoch, push.offset, verdicts});
   for (size_t i = 0; i < verdicts.size(); ++i)

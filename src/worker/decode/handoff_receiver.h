@@ -48,9 +48,9 @@ class HandoffReceiver {
   // False while it has to wait for blocks.
   bool TryReserve(RequestId request, TimePoint now);
   void OnPush(const std::shared_ptr<PeerLink>& link, const kv_transfer::Push& push, TimePoint now);
-  // The verdict of each block of a push that says its own size.
-  std::vector<kv_transfer::PushVerdict> Store(const Incoming& in, const kv_transfer::Push& push,
-                                              std::span<const std::byte> staged);
+  // The verdict of each block of a push that says its own size; the executor's error.
+  StatusOr<std::vector<kv_transfer::PushVerdict>> Store(const Incoming& in, const kv_transfer::Push& push,
+                                                        std::span<const std::byte> staged);
   Incoming* Find(const std::shared_ptr<PeerLink>& link, RequestId request, Epoch epoch);
 
   const kv_transfer::HandoffOptions options_;

@@ -132,15 +132,18 @@ std::vector<Piece> HandoffSender::NextPieces(const std::deque<Outbound>& queue, 
   return pieces;
 }
 
-bool HandoffSender::Stage(Outgoing& out, PeerLink& link, std::vector<Piece> pieces) {
+Status HandoffSender::Stage(Outgoing& out, PeerLink& link, std::vector<Piece> pieces) {
   const Piece& first = pieces.front();
   const LayerGroup group = LayerGroupOf(executor_.info(), first.group);
   const auto slot = link.connection->TakeSlot(group.bytes * pieces.size());
-  if (!slot) return false;
+  if (!slot) return absl::ResourceExhaustedError("the staging memory is full");
   std::vector<BlockId> blocks;
   for (const Piece& p : pieces) blocks.push_back(p.block);
   const auto begin = std::chrono::steady_clock::now();
-  executor_.CopyBlocksOut(blocks, group.first_layer, group.layers, slot->memory);
+  if (Status copied = executor_.CopyBlocksOut(blocks, group.first_layer, group.layers, slot->memory); !copied.ok()) {
+    link.connection->GiveBack(slot->offset);
+    return absl::DataLossError(copied.message());
+  }
   Push message{out.request.id,
                out.request.epoch,
                out.machine.lease(),
@@ -162,7 +165,7 @@ bool HandoffSender::Stage(Outgoing& out, PeerLink& link, std::vector<Piece> piec
   if (first_send) out.pushed_bytes += message.bytes;
   staged_[{&link, slot->offset}] = {out.request.id, out.machine.lease(), std::move(pieces)};
   link.connection->Send(message);
-  return true;
+  return OkStatus();
 }
 
 void HandoffSender::Flush(PeerLink& link) {
@@ -183,7 +186,9 @@ void HandoffSender::Flush(PeerLink& link) {
     }
     std::vector<Piece> pieces = NextPieces(queue, link);
     const auto count = static_cast<std::ptrdiff_t>(pieces.size());
-    if (!Stage(out, link, std::move(pieces))) return;
+    const Status staged = Stage(out, link, std::move(pieces));
+    if (staged.code() == StatusCode::kDataLoss) link.connection->Close();  // what the peer waits for cannot come
+    if (!staged.ok()) return;
     queue.erase(queue.begin(), queue.begin() + count);
   }
 }

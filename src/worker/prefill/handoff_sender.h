@@ -78,8 +78,8 @@ class HandoffSender {
   void Flush(PeerLink& link);
   // The pieces at the front of the queue that one push can carry.
   std::vector<kv_transfer::Piece> NextPieces(const std::deque<Outbound>& queue, PeerLink& link) const;
-  // False while there is no room for them in the staging memory.
-  bool Stage(Outgoing& out, PeerLink& link, std::vector<kv_transfer::Piece> pieces);
+  // ResourceExhausted while there is no room for them in the staging memory; else the executor's error.
+  Status Stage(Outgoing& out, PeerLink& link, std::vector<kv_transfer::Piece> pieces);
   void OnPushReply(const std::shared_ptr<PeerLink>& link, const kv_transfer::PushReply& reply, TimePoint now);
 
   const kv_transfer::HandoffOptions options_;

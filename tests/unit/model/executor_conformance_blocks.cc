@@ -53,9 +53,9 @@ void ExpectMessage(Executor& e, int first_layer, int layers) {
     expected.insert(expected.end(), one.begin(), one.end());
   }
   std::vector<std::byte> message(expected.size());
-  e.CopyBlocksOut(blocks, first_layer, layers, message);
+  ASSERT_TRUE(e.CopyBlocksOut(blocks, first_layer, layers, message).ok());
   EXPECT_EQ(message, expected) << "layers from " << first_layer;
-  e.CopyBlocksIn(other, first_layer, layers, message);
+  ASSERT_TRUE(e.CopyBlocksIn(other, first_layer, layers, message).ok());
   for (size_t i = 0; i < blocks.size(); ++i)
     EXPECT_EQ(Block(e, other[i], first_layer, layers), Block(e, blocks[i], first_layer, layers)) << i;
 }
@@ -67,7 +67,8 @@ TEST_P(ExecutorConformance, BlocksCopiedToAnotherExecutorContinueTheSame) {
   const auto decode = GetParam().make();
   const std::vector<BlockId> table = {7, 3, 12, 5};
   for (int b = 0; b < 3; ++b)
-    for (int l = 0; l < layers; ++l) decode->CopyBlocksIn({&table[b], 1}, l, 1, Block(executor(), b, l, 1));
+    for (int l = 0; l < layers; ++l)
+      ASSERT_TRUE(decode->CopyBlocksIn({&table[b], 1}, l, 1, Block(executor(), b, l, 1)).ok());
   for (int b = 0; b < 3; ++b)
     EXPECT_EQ(Block(*decode, table[b]), Block(executor(), b)) << "one copy of all layers is the layers' copies";
   for (int first = 0, group = executor().info().layer_group_layers; first < layers; first += group)

@@ -123,7 +123,7 @@ std::vector<std::byte> Block(const Executor& e, BlockId block, int first_layer, 
   uint64_t bytes = 0;
   for (int l = first_layer; l < first_layer + layers; ++l) bytes += e.info().kv_layout.layers[l].bytes;
   std::vector<std::byte> out(bytes);
-  e.CopyBlocksOut({&block, 1}, first_layer, layers, out);
+  EXPECT_TRUE(e.CopyBlocksOut({&block, 1}, first_layer, layers, out).ok());
   return out;
 }
 std::vector<std::byte> Block(const Executor& e, BlockId block) {

@@ -62,13 +62,13 @@ TEST(ScriptedExecutor, PoisonsTheAnswerWhenABlockIsNotTheRightOne) {
       {"a block that nobody wrote", [](ScriptedExecutor&, Sequence& s) { s.blocks[1] = 40; }},
       {"one layer of one block missing",
        [](ScriptedExecutor& e, Sequence& s) {
-         e.CopyBlocksIn({&s.blocks[1], 1}, 3, 1, std::vector<std::byte>(scripted::kLayerBytes));
+         (void)e.CopyBlocksIn({&s.blocks[1], 1}, 3, 1, std::vector<std::byte>(scripted::kLayerBytes));
        }},
       {"one bit", [=](ScriptedExecutor& e, Sequence& s) {
          std::vector<std::byte> block(bytes);
-         e.CopyBlocksOut({&s.blocks[0], 1}, 0, 4, block);
+         (void)e.CopyBlocksOut({&s.blocks[0], 1}, 0, 4, block);
          block[777] ^= std::byte{1};
-         e.CopyBlocksIn({&s.blocks[0], 1}, 0, 4, block);
+         (void)e.CopyBlocksIn({&s.blocks[0], 1}, 0, 4, block);
        }}};
   for (const auto& [what, spoil] : wrongs) {
     const auto e = Make();

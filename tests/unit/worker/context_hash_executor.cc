@@ -151,8 +151,8 @@ StatusOr<StepResult> ContextHashExecutor::Collect() {
   return result;
 }
 
-void ContextHashExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                                        std::span<std::byte> out) const {
+Status ContextHashExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                          std::span<std::byte> out) const {
   const size_t run = static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t);
   for (size_t i = 0; i < blocks.size(); ++i) {
     const size_t first =
@@ -160,12 +160,14 @@ void ContextHashExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int fir
         kBlockTokens;
     std::memcpy(out.data() + i * run, &memory_[first], run);
   }
+  return OkStatus();
 }
 
-void ContextHashExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                                       std::span<const std::byte> in) {
+Status ContextHashExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                                         std::span<const std::byte> in) {
   const size_t run = static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t);
   for (size_t i = 0; i < blocks.size(); ++i) std::memcpy(&Value(blocks[i], first_layer, 0), in.data() + i * run, run);
+  return OkStatus();
 }
 
 std::vector<TokenId> ContextHashExecutor::Expected(const ContextHashOptions& options,

@@ -35,10 +35,10 @@ class ContextHashExecutor final : public Executor {
   // sequence that was not opened, rows that continue nothing.
   Status Submit(StepPlan plan) override;
   StatusOr<StepResult> Collect() override;
-  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                     std::span<std::byte> out) const override;
-  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                    std::span<const std::byte> in) override;
+  Status CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                       std::span<std::byte> out) const override;
+  Status CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                      std::span<const std::byte> in) override;
 
   // The next Collect fails with this.
   void FailNext(Status status) { fail_next_ = std::move(status); }

@@ -47,11 +47,12 @@ class Watched final : public Executor {
     if (result.ok() && result->plan >= lost_from) return absl::DataLossError("an illegal address");
     return result;
   }
-  void CopyBlocksOut(std::span<const BlockId> blocks, int first, int layers, std::span<std::byte> out) const override {
-    inner_->CopyBlocksOut(blocks, first, layers, out);
+  Status CopyBlocksOut(std::span<const BlockId> blocks, int first, int layers,
+                       std::span<std::byte> out) const override {
+    return inner_->CopyBlocksOut(blocks, first, layers, out);
   }
-  void CopyBlocksIn(std::span<const BlockId> blocks, int first, int layers, std::span<const std::byte> in) override {
-    inner_->CopyBlocksIn(blocks, first, layers, in);
+  Status CopyBlocksIn(std::span<const BlockId> blocks, int first, int layers, std::span<const std::byte> in) override {
+    return inner_->CopyBlocksIn(blocks, first, layers, in);
   }
   int most_in_flight = 0, pending = 0;  // read when the worker has stopped
   uint64_t lost_from = UINT64_MAX;      // results of plans from this one on are DataLoss

@@ -127,20 +127,22 @@ StatusOr<StepResult> CpuExecutor::Collect() {
   return result;
 }
 
-void CpuExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                                std::span<std::byte> out) const {
+Status CpuExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                  std::span<std::byte> out) const {
   const KvLayout& layout = info_.kv_layout;
   const uint64_t run = layout.layers[first_layer].bytes * layers, offset = layout.layers[first_layer].offset;
   for (size_t i = 0; i < blocks.size(); ++i)
     std::memcpy(out.data() + i * run, pool_ + layout.block_bytes * blocks[i] + offset, run);
+  return OkStatus();
 }
 
-void CpuExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                               std::span<const std::byte> in) {
+Status CpuExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                                 std::span<const std::byte> in) {
   const KvLayout& layout = info_.kv_layout;
   const uint64_t run = layout.layers[first_layer].bytes * layers, offset = layout.layers[first_layer].offset;
   for (size_t i = 0; i < blocks.size(); ++i)
     std::memcpy(pool_ + layout.block_bytes * blocks[i] + offset, in.data() + i * run, run);
+  return OkStatus();
 }
 
 }  // namespace tokenworks::model::cpu

@@ -37,10 +37,10 @@ class CpuExecutor final : public Executor {
   void SetLayerGroupListener(LayerGroupListener listener) override { listener_ = std::move(listener); }
   Status Submit(StepPlan plan) override;
   StatusOr<StepResult> Collect() override;
-  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                     std::span<std::byte> out) const override;
-  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                    std::span<const std::byte> in) override;
+  Status CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                       std::span<std::byte> out) const override;
+  Status CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                      std::span<const std::byte> in) override;
 
   const ModelConfig& config() const { return config_; }
   // Logits of the last collected plan's sampled rows, in item order (tests and benchmarks).

@@ -187,16 +187,20 @@ std::byte* CudaExecutor::BlockAt(BlockId block) const {
   return reinterpret_cast<std::byte*>(pool_.data()) + info_.kv_layout.block_bytes * block;
 }
 
-void CudaExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                                 std::span<std::byte> out) const {
+Status CudaExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                   std::span<std::byte> out) const {
   device_->Use();
-  if (!transfer_->Out(blocks, first_layer, layers, out).ok()) copy_failed_ = true;
+  const Status copied = transfer_->Out(blocks, first_layer, layers, out);
+  if (!copied.ok()) copy_failed_ = true;
+  return copied;
 }
 
-void CudaExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                                std::span<const std::byte> in) {
+Status CudaExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                                  std::span<const std::byte> in) {
   device_->Use();
-  if (!transfer_->In(blocks, first_layer, layers, in).ok()) copy_failed_ = true;
+  const Status copied = transfer_->In(blocks, first_layer, layers, in);
+  if (!copied.ok()) copy_failed_ = true;
+  return copied;
 }
 
 void CudaExecutor::Pin(std::span<std::byte> memory) {

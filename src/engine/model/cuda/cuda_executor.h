@@ -42,10 +42,10 @@ class CudaExecutor final : public Executor {
   // at a pending token waits here for the step that draws it.
   Status Submit(StepPlan plan) override;
   StatusOr<StepResult> Collect() override;
-  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                     std::span<std::byte> out) const override;
-  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                    std::span<const std::byte> in) override;
+  Status CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                       std::span<std::byte> out) const override;
+  Status CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                      std::span<const std::byte> in) override;
   void Pin(std::span<std::byte> memory) override;
   void Unpin(std::span<std::byte> memory) override;
 

@@ -78,13 +78,19 @@ class LibraryExecutor final : public Executor {
     return out;
   }
 
-  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                     std::span<std::byte> out) const override {
-    api_.copy_blocks_out(executor_, ViewOf(blocks), first_layer, layers, out.data(), out.size());
+  Status CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                       std::span<std::byte> out) const override {
+    TwStatus status;
+    const int32_t code =
+        api_.copy_blocks_out(executor_, ViewOf(blocks), first_layer, layers, out.data(), out.size(), &status);
+    return code == 0 ? OkStatus() : StatusOf(status);
   }
-  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                    std::span<const std::byte> in) override {
-    api_.copy_blocks_in(executor_, ViewOf(blocks), first_layer, layers, in.data(), in.size());
+  Status CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                      std::span<const std::byte> in) override {
+    TwStatus status;
+    const int32_t code =
+        api_.copy_blocks_in(executor_, ViewOf(blocks), first_layer, layers, in.data(), in.size(), &status);
+    return code == 0 ? OkStatus() : StatusOf(status);
   }
   void Pin(std::span<std::byte> memory) override { api_.pin(executor_, memory.data(), memory.size()); }
   void Unpin(std::span<std::byte> memory) override { api_.unpin(executor_, memory.data(), memory.size()); }

@@ -185,20 +185,22 @@ void ScriptedExecutor::CheckCopy(std::span<const BlockId> blocks, int first_laye
   TW_CHECK(bytes == kLayerBytes * layers * blocks.size(), "copy between a message of another size");
 }
 
-void ScriptedExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                                     std::span<std::byte> out) const {
+Status ScriptedExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                                       std::span<std::byte> out) const {
   CheckCopy(blocks, first_layer, layers, out.size());
   const size_t run = kLayerBytes * layers, offset = kLayerBytes * first_layer;
   for (size_t i = 0; i < blocks.size(); ++i)
     std::memcpy(out.data() + i * run, pool_.data() + info_.kv_layout.block_bytes * blocks[i] + offset, run);
+  return OkStatus();
 }
 
-void ScriptedExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                                    std::span<const std::byte> in) {
+Status ScriptedExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                                      std::span<const std::byte> in) {
   CheckCopy(blocks, first_layer, layers, in.size());
   const size_t run = kLayerBytes * layers, offset = kLayerBytes * first_layer;
   for (size_t i = 0; i < blocks.size(); ++i)
     std::memcpy(pool_.data() + info_.kv_layout.block_bytes * blocks[i] + offset, in.data() + i * run, run);
+  return OkStatus();
 }
 
 }  // namespace tokenworks::model::scripted

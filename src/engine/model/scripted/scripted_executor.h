@@ -51,10 +51,10 @@ class ScriptedExecutor final : public Executor {
   // Also refuses two rows that write one position of one block.
   Status Submit(StepPlan plan) override;
   StatusOr<StepResult> Collect() override;
-  void CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
-                     std::span<std::byte> out) const override;
-  void CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
-                    std::span<const std::byte> in) override;
+  Status CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
+                       std::span<std::byte> out) const override;
+  Status CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
+                      std::span<const std::byte> in) override;
 
   // One sentence for each poisoned answer, oldest first.
   const std::vector<std::string>& violations() const { return violations_; }

@@ -3,16 +3,16 @@
 
 #include <algorithm>
 
-#include "kv_transfer/staging_ring.h"
+#include "kv_transfer/staging_space.h"
 
 namespace tokenworks::kv_transfer {
 namespace {
 
 // The memory that both ends of a connection see.
 struct Staging {
-  explicit Staging(uint64_t bytes) : memory(bytes), ring(bytes) {}
+  explicit Staging(uint64_t bytes) : memory(bytes), space(bytes) {}
   std::vector<std::byte> memory;
-  StagingRing ring;
+  StagingSpace space;
 };
 
 }  // namespace
@@ -40,11 +40,11 @@ class LocalConnection final : public PeerConnection {
 
   std::span<std::byte> staging() override { return dialled_ ? std::span(staging_->memory) : std::span<std::byte>(); }
   std::optional<StagingSlot> TakeSlot(uint64_t bytes) override {
-    const auto offset = staging_->ring.Take(bytes);
+    const auto offset = staging_->space.Take(bytes);
     if (!offset) return std::nullopt;
     return StagingSlot{*offset, std::span(staging_->memory).subspan(*offset, bytes)};
   }
-  void GiveBack(uint64_t offset) override { staging_->ring.GiveBack(offset); }
+  void GiveBack(uint64_t offset) override { staging_->space.GiveBack(offset); }
   std::optional<std::span<const std::byte>> Staged(uint64_t offset, uint64_t bytes) const override {
     if (bytes > staging_->memory.size() || offset > staging_->memory.size() - bytes) return std::nullopt;
     return std::span<const std::byte>(staging_->memory).subspan(offset, bytes);

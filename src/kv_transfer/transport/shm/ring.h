@@ -9,7 +9,7 @@
 #include <optional>
 #include <span>
 
-#include "kv_transfer/staging_ring.h"
+#include "kv_transfer/staging_space.h"
 #include "kv_transfer/transport.h"
 #include "platform/base/unique_fd.h"
 #include "tokenworks/status.h"
@@ -38,7 +38,7 @@ class Ring {
   base::UniqueFd fd_;
   std::byte* data_;
   uint64_t bytes_;
-  StagingRing ranges_;
+  StagingSpace ranges_;
 };
 
 }  // namespace tokenworks::kv_transfer

@@ -178,12 +178,17 @@ int32_t Collect(TwExecutor* e, TwResult* out, TwStatus* status) {
 
 std::span<const tokenworks::BlockId> BlocksOf(TwInts list) { return {list.data, static_cast<size_t>(list.size)}; }
 
-void CopyBlocksOut(const TwExecutor* e, TwInts blocks, int32_t first_layer, int32_t layers, void* out, uint64_t bytes) {
-  e->executor->CopyBlocksOut(BlocksOf(blocks), first_layer, layers, {static_cast<std::byte*>(out), bytes});
+int32_t CopyBlocksOut(const TwExecutor* e, TwInts blocks, int32_t first_layer, int32_t layers, void* out,
+                      uint64_t bytes, TwStatus* status) {
+  return Tell(e->executor->CopyBlocksOut(BlocksOf(blocks), first_layer, layers, {static_cast<std::byte*>(out), bytes}),
+              status);
 }
 
-void CopyBlocksIn(TwExecutor* e, TwInts blocks, int32_t first_layer, int32_t layers, const void* in, uint64_t bytes) {
-  e->executor->CopyBlocksIn(BlocksOf(blocks), first_layer, layers, {static_cast<const std::byte*>(in), bytes});
+int32_t CopyBlocksIn(TwExecutor* e, TwInts blocks, int32_t first_layer, int32_t layers, const void* in, uint64_t bytes,
+                     TwStatus* status) {
+  return Tell(
+      e->executor->CopyBlocksIn(BlocksOf(blocks), first_layer, layers, {static_cast<const std::byte*>(in), bytes}),
+      status);
 }
 
 void Pin(TwExecutor* e, void* memory, uint64_t bytes) { e->executor->Pin({static_cast<std::byte*>(memory), bytes}); }

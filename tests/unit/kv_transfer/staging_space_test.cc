@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kv_transfer/staging_ring.h"
+#include "kv_transfer/staging_space.h"
 
 #include <gtest/gtest.h>
 
@@ -9,33 +9,32 @@
 namespace tokenworks::kv_transfer {
 namespace {
 
-TEST(StagingRing, FillsGoesAroundAndWaitsForTheOldest) {
-  StagingRing ring(256);
-  EXPECT_EQ(ring.Take(0), std::nullopt);
-  EXPECT_EQ(ring.Take(257), std::nullopt);
-  EXPECT_EQ(ring.Take(100), 0u);
-  EXPECT_EQ(ring.Take(64), 128u) << "aligned";
-  EXPECT_EQ(ring.Take(65), std::nullopt);
-  EXPECT_EQ(ring.Take(64), 192u);
-  EXPECT_EQ(ring.Take(1), std::nullopt);
-  ring.GiveBack(128);
-  EXPECT_EQ(ring.Take(1), std::nullopt) << "the oldest is still in use";
-  ring.GiveBack(7);  // never taken
-  ring.GiveBack(0);
-  EXPECT_EQ(ring.Take(192), 0u) << "room of both, from the front";
-  EXPECT_EQ(ring.Take(1), std::nullopt);
-  ring.GiveBack(192);
-  EXPECT_EQ(ring.Take(64), 192u);
-  ring.GiveBack(192);
-  ring.GiveBack(0);
-  EXPECT_EQ(ring.Take(256), 0u) << "empty again: all of it";
+TEST(StagingSpace, FillsAndFindsRoomAgainWhereverItCameBack) {
+  StagingSpace space(256);
+  EXPECT_EQ(space.Take(0), std::nullopt);
+  EXPECT_EQ(space.Take(257), std::nullopt);
+  EXPECT_EQ(space.Take(100), 0u);
+  EXPECT_EQ(space.Take(64), 128u) << "aligned";
+  EXPECT_EQ(space.Take(65), std::nullopt);
+  EXPECT_EQ(space.Take(64), 192u);
+  EXPECT_EQ(space.Take(1), std::nullopt);
+  space.GiveBack(128);  // the first one never comes back
+  EXPECT_EQ(space.Take(65), std::nullopt);
+  EXPECT_EQ(space.Take(64), 128u);
+  space.GiveBack(7);  // never taken
+  space.GiveBack(0);
+  space.GiveBack(128);
+  EXPECT_EQ(space.Take(192), 0u) << "room of both together";
+  space.GiveBack(192);
+  space.GiveBack(0);
+  EXPECT_EQ(space.Take(256), 0u) << "empty again: all of it";
 }
 
-TEST(StagingRing, RangesNeverOverlapAndAllRoomComesBack) {
+TEST(StagingSpace, RangesNeverOverlapAndAllRoomComesBack) {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
     const uint64_t size = 64 * (1 + random() % 40) + random() % 64;
-    StagingRing ring(size);
+    StagingSpace ring(size);
     std::map<uint64_t, uint64_t> taken;  // begin -> end
     for (int step = 0; step < 400; ++step) {
       if (random() % 2 == 0) {
@@ -43,7 +42,7 @@ TEST(StagingRing, RangesNeverOverlapAndAllRoomComesBack) {
         const auto begin = ring.Take(bytes);
         if (!begin) continue;
         ASSERT_LE(*begin + bytes, size);
-        ASSERT_EQ(*begin % StagingRing::kAlignment, 0u);
+        ASSERT_EQ(*begin % StagingSpace::kAlignment, 0u);
         const auto after = taken.upper_bound(*begin);
         ASSERT_TRUE(after == taken.end() || *begin + bytes <= after->first);
         ASSERT_TRUE(after == taken.begin() || std::prev(after)->second <= *begin);
