@@ -184,7 +184,7 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
   }
   const int decode_rows = b.flight.rows;
   const StepRows chosen =
-      ChooseStepRows(st.options, st.time_model, decode_rows, st.waiting.size() > 1 || st.running.size() > 1);
+      ChooseStepRows(st.options, st.time_model, decode_rows, st.waiting.size() + st.running.size() > 1);
   int prefill_rows = chosen.most - decode_rows;
   const int chunk_rows_max = st.options.row_quantum > 1 ? chosen.most : st.options.chunk_tokens_max;
   const auto add_chunk = [&](Resident& r, Sequence& s) {

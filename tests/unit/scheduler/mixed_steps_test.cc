@@ -115,5 +115,25 @@ TEST(MixedSteps, ALongPromptKeepsTheLatencyOfThoseWhoDecode) {
     }
 }
 
+// On a CPU too: one that decodes is reason enough to keep a long prompt's steps short.
+TEST(MixedSteps, TheFirstChunkBesideOneThatDecodesKeepsTheStepTarget) {
+  std::mt19937 rng(5);
+  ManualClock clock;
+  FakeDevice device(64);
+  SchedulerOptions options = Options(64);
+  options.chunk_tokens_max = options.step_rows_max = 512;
+  options.step_target = std::chrono::milliseconds(20);
+  Scheduler scheduler(options);
+  Pipeline pipeline(scheduler, device, 1);
+  ASSERT_TRUE(scheduler.Admit(MakeRequest(1, 20, 100, rng), Route::kLocal, clock.Now()).ok());
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(pipeline.Step(clock.Now()));
+  ASSERT_TRUE(scheduler.Admit(MakeRequest(2, 400, 2, rng), Route::kLocal, clock.Now()).ok());
+  const auto planned = scheduler.Plan(clock.Now());
+  ASSERT_TRUE(planned);
+  ASSERT_EQ(planned->plan.items.size(), 2u);
+  EXPECT_LT(planned->plan.items[1].tokens.size(), 100u) << "the model's first guess is 0.7 ms a row";
+  EXPECT_NE(planned->choice, RowsChoice::kPrefillRate);
+}
+
 }  // namespace
 }  // namespace tokenworks::scheduler
