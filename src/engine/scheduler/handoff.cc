@@ -20,7 +20,8 @@ PlannedPush Scheduler::Grant(RequestId request, int cached_blocks, TimePoint now
   const auto waiting = std::find_if(r->sequences.begin(), r->sequences.end(),
                                     [](const Sequence& s) { return s.phase == SequencePhase::kWaiting; });
   Sequence& leader = waiting == r->sequences.end() ? r->sequences[0] : *waiting;
-  if (!r->prompt_done && leader.phase == SequencePhase::kWaiting && st.MayBeAdmitted(*r)) st.Admit(*r, leader, now);
+  if (!r->prompt_done && leader.phase == SequencePhase::kWaiting && st.IsNext(*r) && st.MayBeAdmitted(*r))
+    st.Admit(*r, leader, now);
   // What is computed already: everything when the prompt is done, else the cached prefix. A request that finds no room
   // now pushes its prefix with its first chunk.
   const int ready = r->prompt_done ? st.BlocksFor(static_cast<int>(r->request.prompt.size())) : leader.registered;

@@ -104,6 +104,14 @@ int Scheduler::State::LiveSequences() const {
   return live;
 }
 
+bool Scheduler::State::IsNext(const Resident& r) const {
+  for (const auto& [key, entry] : waiting) {
+    if (entry.first == &r) return true;
+    if (entry.first->route != Route::kHandoff || entry.first->granted) return false;
+  }
+  return true;
+}
+
 bool Scheduler::State::MayBeAdmitted(const Resident& r) const {
   const auto follows = [](const Sequence& s) { return s.phase == SequencePhase::kFollowing; };
   const auto more = 1 + std::count_if(r.sequences.begin(), r.sequences.end(), follows);

@@ -99,6 +99,8 @@ struct Scheduler::State {
   bool Admit(Resident& r, Sequence& s, TimePoint now);
   // Sequences that have, or are about to have, a row in every step.
   int LiveSequences() const;
+  // Nobody before the request waits for blocks; those who wait for their peer's do not count.
+  bool IsNext(const Resident& r) const;
   // One waiting sequence of the request and those that follow it would not be too many.
   bool MayBeAdmitted(const Resident& r) const;
   // The sequence may have a row in the next plan, whatever the plans in flight bring.

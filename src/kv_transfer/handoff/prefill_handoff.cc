@@ -62,12 +62,12 @@ void PrefillHandoff::Handle(const Ready& e, TimePoint, Actions& out) {
 
 void PrefillHandoff::Handle(const PromptDone& e, TimePoint now, Actions& out) {
   if (state_ != S::kComputing) return;
-  if (broken_) return StartAgain(now, out);
   if (std::all_of(e.ended.begin(), e.ended.end(), [](bool ended) { return ended; })) {  // nothing is left to decode
     out.push_back(SendCancel{});
     Enter(S::kDone, now);
     return out.push_back(End{OkStatus()});
   }
+  if (broken_) return StartAgain(now, out);
   out.push_back(SendCommit{lease_, e.first_tokens, e.ended});
   Enter(outstanding_ > 0 ? S::kPushing : S::kAwaitingAck, now);
 }

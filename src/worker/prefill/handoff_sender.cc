@@ -103,7 +103,8 @@ void HandoffSender::Perform(Outgoing& out, PrefillAction what, TimePoint now, st
     ++recomputed_;
     scheduler_.Recompute(id);
   } else if (auto* end = std::get_if<action::End>(&what)) {
-    ++(end->status.ok() ? completed_ : failed_);
+    completed_ += end->status.ok();
+    failed_ += !end->status.ok() && !absl::IsCancelled(end->status);
     if (end->status.ok()) handoff_ms_[id] = Milliseconds(now - out.prompt_done);
     scheduler_.EndHandoff(id, std::move(end->status), now);
   }

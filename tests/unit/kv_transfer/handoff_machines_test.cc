@@ -131,6 +131,18 @@ TEST(PrefillHandoff, ProgressMovesTheDeadline) {
   EXPECT_EQ(m.deadline(), first + std::chrono::seconds(5));
 }
 
+// Nothing is left to decode: what arrived damaged is not needed any more.
+TEST(PrefillHandoff, DamageToAPromptWhoseFirstTokensAreItsLastIsNoMatter) {
+  using namespace prefill_event;
+  PrefillHandoff m = PrefillIn(P::kComputing);
+  m.On(Damaged{{0, 3, 0, true}}, kStart);
+  const auto actions = m.On(PromptDone{{{5, 0, {}}}, {true}}, kStart);
+  EXPECT_EQ(m.state(), P::kDone);
+  ASSERT_FALSE(actions.empty());
+  ASSERT_TRUE(std::holds_alternative<prefill_action::End>(actions.back()));
+  EXPECT_TRUE(std::get<prefill_action::End>(actions.back()).status.ok());
+}
+
 TEST(PrefillHandoff, DamageIsResentOnceThenRecomputedOnceThenFails) {
   using namespace prefill_event;
   PrefillHandoff m = PrefillIn(P::kComputing);
