@@ -107,6 +107,10 @@ typedef struct {
   uint32_t abi;
   // What device `index` is, without loading anything.
   int32_t (*describe)(int32_t index, TwDevice* device, TwStatus* status);
+  // Its name, uuid, compute_capability and multiprocessors alone, without touching it.
+  int32_t (*identify)(int32_t index, TwDevice* device, TwStatus* status);
+  // What create takes on the device beside weights, KV and context: reads the head of the model's file alone.
+  int32_t (*workspace)(const TwOptions* options, uint64_t* bytes, TwStatus* status);
   // Null with `status` filled.
   TwExecutor* (*create)(const TwOptions* options, TwStatus* status);
   void (*destroy)(TwExecutor* executor);

@@ -8,7 +8,7 @@
 
 namespace tokenworks::kernels::sampling {
 
-constexpr int kPart = 512, kGroup = 16, kMaxParts = 512;
+constexpr int kPart = 512, kGroup = 16;
 constexpr float kReach = 64.0f;  // octaves below the highest; what is farther has no weight
 constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 constexpr float kLowest = -3.4028234e38f;  // finite
@@ -32,7 +32,7 @@ struct RowScratch {
   uint64_t* list;            // [kList] values in the crossing bin
   RowState* state;
   float *highest, *sum;      // [parts]: of the values drawn from; the sum of weights relative to the part's highest
-  int* highest_id;           // [parts], -1: nothing but NaN and -inf
+  int* highest_id;           // [parts], kNone: nothing but NaN and -inf
   float *raw_highest, *raw_sum, *kept;  // [parts]
   float *group, *raw_group;             // [parts * 32]
 };
@@ -109,16 +109,6 @@ TW_DEVICE uint64_t DistanceKey(float u, int id) { return uint64_t{FloatToBits(u)
 TW_DEVICE Cut CutAfter(uint64_t key, float farthest) {
   const uint32_t bits = static_cast<uint32_t>(key >> 32);
   return {BitsToFloat(bits), BitsToFloat(bits + 1), static_cast<int>(key & 0xffffffffu), farthest};
-}
-
-// Sum of the kept weights of a part; of a warp.
-TW_DEVICE float PartSum(const Row& row, const Cut& cut, int part) {
-  const int lane = simt::LaneId();
-  const Group g = LoadGroup(row.logits, row.vocabulary, part, lane);
-  float sum = 0;
-  TW_UNROLL
-  for (int i = 0; i < kGroup; ++i) sum += KeptWeight(row, cut, g.x[i], IdOf(part, lane, i));
-  return simt::WarpSum(sum);
 }
 
 // The id at which the sum of weight(x, id) by ascending id first exceeds `target`, or with target < 0 `share` of the whole

@@ -13,7 +13,7 @@ namespace tokenworks::apps {
 void ClusterOptions::AddTo(CLI::App& app, bool with_file) {
   if (with_file)
     app.add_option("FILE", file,
-                   "cluster YAML (default: 1 prefill + 1 decode worker on the CPU, or 1 mixed one on a GPU)");
+                   "cluster YAML (default: 1 prefill + 1 decode worker on the CPU, or 1 mixed one on each GPU)");
   app.add_option("--name", name, "name of the cluster")->check([](const std::string& s) {
     return s.empty() || s.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
                             std::string::npos

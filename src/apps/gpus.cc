@@ -13,19 +13,25 @@ StatusOr<model::CudaDevices> Devices() {
   return library.Devices();
 }
 
-void SayGpus(const launch::HostGpus& gpus) {
-  if (!gpus.status.ok() && !absl::IsNotFound(gpus.status))
-    std::fprintf(stderr, "the GPU is not used, the workers run on the CPU: %s\n",
-                 std::string(gpus.status.message()).c_str());
-  if (gpus.usable.empty()) return;
-  std::string names;
-  for (const launch::HostGpu& gpu : gpus.usable)
-    names += base::StrCat(names.empty() ? "" : ", ", "cuda:", gpu.index, " ", gpu.name);
+// Where the workers of a cluster that no file describes run.
+void SayGpus(const launch::ClusterConfig& config, const launch::HostGpus& gpus) {
+  if (!launch::WantsGpu(config)) {
+    if (!gpus.status.ok() && !absl::IsNotFound(gpus.status))
+      std::fprintf(stderr, "the GPU is not used, the workers run on the CPU: %s\n",
+                   std::string(gpus.status.message()).c_str());
+    return;
+  }
+  std::string places;
+  for (const launch::PlannedWorker& w : launch::PlanWorkers(config, gpus.usable.size())) {
+    if (w.gpu < 0 || gpus.usable.empty()) continue;
+    const launch::HostGpu& gpu = gpus.usable[w.gpu];
+    places += base::StrCat(places.empty() ? "" : ", ", w.id, " on cuda:", gpu.index, " (", gpu.name, ")");
+  }
+  if (places.empty()) return;  // a finding says why
   std::fprintf(stderr,
-               "%zu GPU%s (%s): one mixed worker on %s, as configs/clusters/local-gpu.yaml says; "
-               "`tokenworks up configs/clusters/local.yaml` stays on the CPU\n",
-               gpus.usable.size(), gpus.usable.size() == 1 ? "" : "s", names.c_str(),
-               gpus.usable.size() == 1 ? "it" : "each");
+               "%s, as configs/clusters/local-gpu.yaml says; `tokenworks up configs/clusters/local.yaml` stays on the "
+               "CPU\n",
+               places.c_str());
 }
 
 }  // namespace
@@ -42,11 +48,14 @@ launch::HostGpus ProbeGpus() {
 }
 
 StatusOr<launch::ClusterConfig> LoadCluster(const ClusterOptions& options, launch::HostGpus* gpus) {
-  if (options.file.empty()) SayGpus(*gpus = ProbeGpus());
+  if (options.file.empty()) *gpus = ProbeGpus();
   TW_ASSIGN_OR_RETURN(
       const launch::ClusterConfig config,
       options.Load(gpus->usable.empty() ? launch::ClusterConfig() : launch::LocalGpuConfig(gpus->usable.size())));
-  if (!options.file.empty() && launch::WantsGpu(config)) *gpus = ProbeGpus();
+  if (options.file.empty())
+    SayGpus(config, *gpus);
+  else if (launch::WantsGpu(config))
+    *gpus = ProbeGpus();
   return config;
 }
 

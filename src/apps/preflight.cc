@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/preflight.h"
 
+#include <algorithm>
+
 #include "apps/text_setup.h"
+#include "apps/worker_setup.h"
 #include "engine/model/cpu/cpu_executor.h"
 #include "engine/model/model_config.h"
 #include "kernels/kernel_set.h"
@@ -30,6 +33,21 @@ Status ReadModel(const std::string& path, launch::ModelFacts* facts) {
   return OkStatus();
 }
 
+// The most that a worker of any pool takes; 0 where none is on a GPU.
+StatusOr<uint64_t> GpuWorkspace(const launch::ClusterConfig& config, const std::string& model_path,
+                                const launch::HostGpus& gpus) {
+  uint64_t most = 0;
+  for (const launch::PlannedWorker& w : launch::PlanWorkers(config, gpus.usable.size())) {
+    if (w.gpu < 0 || gpus.usable.empty()) continue;
+    TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
+    model::CudaOptions options = CudaOptionsOf(config, *w.pool, gpus.usable[w.gpu].index);
+    options.model_path = model_path;
+    TW_ASSIGN_OR_RETURN(const uint64_t bytes, library.WorkspaceBytes(options));
+    most = std::max(most, bytes);
+  }
+  return most;
+}
+
 }  // namespace
 
 std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, const StatusOr<std::string>& model_path,
@@ -44,6 +62,11 @@ std::vector<launch::Finding> Preflight(const launch::ClusterConfig& config, cons
         "engine.kernels '", config.kernels,
         "' (or TOKENWORKS_KERNELS) is unknown or not for this CPU; use scalar, avx2 or avx512vnni, or leave it empty");
   facts.model.status = model_path.ok() ? ReadModel(*model_path, &facts.model) : model_path.status();
+  if (facts.model.status.ok()) {
+    const StatusOr<uint64_t> workspace = GpuWorkspace(config, *model_path, gpus);
+    facts.model.status = workspace.status();
+    facts.model.gpu_workspace_bytes = workspace.value_or(0);
+  }
   facts.ports = {launch::ProbePort("http", config.http_host, config.http_port),
                  launch::ProbePort("grpc", config.grpc_host, config.grpc_port)};
   facts.gpus = gpus;

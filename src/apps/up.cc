@@ -182,11 +182,11 @@ int RunUp(int argc, char** argv) {
   app.add_flag("--detach", detach, "return when the cluster is ready");
   app.add_flag("--print-reference", print_reference, "print a commented file with every key and stop");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
+  if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;
   launch::HostGpus gpus;
   auto config = LoadCluster(options, &gpus);
   if (!config.ok()) return Fail(config.status());
   if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
-  if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;
   const launch::RunFolder folder = launch::RunFolder::Named(options.name);
   if (folder.Holder())
     return Fail(absl::AlreadyExistsError(StrCat("a cluster '", options.name,

@@ -40,17 +40,21 @@ namespace {
 StatusOr<std::unique_ptr<Executor>> MakeCudaExecutor(const launch::ClusterConfig& config,
                                                      const launch::PoolConfig& pool, const model::CudaDevice& gpu) {
   TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
-  return library.CreateExecutor({.model_path = config.model,
-                                 .model_name = config.model_name,
-                                 .device = gpu.index,
-                                 .kv_bytes = pool.kv_memory,
-                                 .context_length = config.context_length,
-                                 .rows_max = StepRows(config, pool),
-                                 .samples_max = worker::WorkerOptions().running_max,
-                                 .tuning_folder = launch::HomeFolder() + "/gpu"});
+  return library.CreateExecutor(CudaOptionsOf(config, pool, gpu.index));
 }
 
 }  // namespace
+
+model::CudaOptions CudaOptionsOf(const launch::ClusterConfig& config, const launch::PoolConfig& pool, int device) {
+  return {.model_path = config.model,
+          .model_name = config.model_name,
+          .device = device,
+          .kv_bytes = pool.kv_memory,
+          .context_length = config.context_length,
+          .rows_max = StepRows(config, pool),
+          .samples_max = worker::WorkerOptions().running_max,
+          .tuning_folder = launch::HomeFolder() + "/gpu"};
+}
 
 StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool,
                                                  const std::optional<model::CudaDevice>& gpu) {

@@ -22,6 +22,8 @@ struct LostDevice {
 // `pool` of the configuration that a role belongs to.
 const launch::PoolConfig& PoolOf(const launch::ClusterConfig& config, WorkerRole role);
 StatusOr<WorkerRole> ParseRole(const std::string& name);
+// What an executor on a GPU is made with.
+model::CudaOptions CudaOptionsOf(const launch::ClusterConfig& config, const launch::PoolConfig& pool, int device);
 // On `gpu` where there is one.
 StatusOr<std::unique_ptr<Executor>> MakeExecutor(const launch::ClusterConfig& config, const launch::PoolConfig& pool,
                                                  const std::optional<model::CudaDevice>& gpu);

@@ -66,7 +66,8 @@ Finding Context(const ClusterConfig& config, const Facts& facts) {
     const uint64_t blocks = KvBytes(*pool, facts) / facts.model.kv_block_bytes;
     if (blocks < smallest) smallest = blocks, of = name;
   }
-  if (of.empty()) return {Severity::kOk, "context", "not examined without a model"};
+  if (facts.model.kv_block_bytes == 0) return {Severity::kOk, "context", "not examined without a model"};
+  if (of.empty()) return {Severity::kOk, "context", "KV memory is nine tenths of what each GPU has left"};
   if (smallest < 2)
     return {Severity::kError, "context",
             StrCat("pools.", of, ".kv_memory holds ", smallest, " blocks of ", facts.model.kv_block_bytes,
@@ -112,10 +113,11 @@ Finding Gpu(const HostGpu& gpu, const std::vector<PlannedWorker>& workers, const
                    keys, ", such as 4GiB, or start fewer workers with device: cuda")};
   }
   const uint64_t weights = workers.size() * model.gpu_weight_bytes, contexts = workers.size() * gpu.context_bytes,
-                 needed = weights + contexts + kv;
-  const std::string sum = StrCat(gpu.name, " for ", ids, ": weights ", Mebibytes(weights), " + contexts ",
-                                 Mebibytes(contexts), " + KV ", automatic.empty() ? "" : "at least ", Mebibytes(kv),
-                                 " = ", Mebibytes(needed), "; ", Mebibytes(gpu.free_bytes), " are free");
+                 workspaces = workers.size() * model.gpu_workspace_bytes, needed = weights + workspaces + contexts + kv;
+  const std::string sum =
+      StrCat(gpu.name, " for ", ids, ": weights ", Mebibytes(weights), " + workspace ", Mebibytes(workspaces),
+             " + contexts ", Mebibytes(contexts), " + KV ", automatic.empty() ? "" : "at least ", Mebibytes(kv), " = ",
+             Mebibytes(needed), "; ", Mebibytes(gpu.free_bytes), " are free");
   if (needed <= gpu.free_bytes) return {Severity::kOk, subject, sum};
   return {Severity::kError, subject,
           sum + "; lower pools.*.kv_memory or pools.*.replicas, take a smaller model, or use device: cpu"};

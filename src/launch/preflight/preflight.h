@@ -23,9 +23,10 @@ struct PortFacts {
 struct ModelFacts {
   Status status;  // why the model cannot be used
   std::string path, name;
-  uint64_t weight_bytes = 0;      // of one worker
-  uint64_t gpu_weight_bytes = 0;  // of one worker on a GPU, which computes in bf16
-  uint64_t kv_block_bytes = 0;    // 16 positions
+  uint64_t weight_bytes = 0;  // of one worker
+  // Of one worker on a GPU, which computes in bf16: weights; activations and scratch, where a pool wants a GPU.
+  uint64_t gpu_weight_bytes = 0, gpu_workspace_bytes = 0;
+  uint64_t kv_block_bytes = 0;  // 16 positions
   int context_length = 0;
 };
 

@@ -144,7 +144,7 @@ std::string UuidOf(const cudaDeviceProp& p) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& tuning_folder) {
+StatusOr<DeviceInfo> IdentifyCudaDevice(int index) {
   DriverFacts driver;
   cudaDriverGetVersion(&driver.driver), cudaRuntimeGetVersion(&driver.runtime);
   if (const cudaError_t error = cudaGetDeviceCount(&driver.devices); error == cudaErrorNoDevice)
@@ -154,15 +154,18 @@ StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& t
   TW_RETURN_IF_ERROR(CheckDriver(driver, index));
   cudaDeviceProp p{};
   TW_RETURN_IF_ERROR(Checked(cudaGetDeviceProperties(&p, index), "reading the device's properties"));
-  const int capability = p.major * 10 + p.minor;
-  TW_RETURN_IF_ERROR(CheckArchitecture(p.name, capability));
+  return DeviceInfo{.name = p.name,
+                    .uuid = UuidOf(p),
+                    .driver = CudaVersion(driver.driver),
+                    .multiprocessors = p.multiProcessorCount,
+                    .compute_capability = p.major * 10 + p.minor,
+                    .l2_bytes = static_cast<size_t>(p.l2CacheSize)};
+}
+
+StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& tuning_folder) {
+  TW_ASSIGN_OR_RETURN(DeviceInfo info, IdentifyCudaDevice(index));
+  TW_RETURN_IF_ERROR(CheckArchitecture(info.name, info.compute_capability));
   TW_RETURN_IF_ERROR(Checked(cudaSetDevice(index), "selecting the device"));
-  DeviceInfo info{.name = p.name,
-                  .uuid = UuidOf(p),
-                  .driver = CudaVersion(driver.driver),
-                  .multiprocessors = p.multiProcessorCount,
-                  .compute_capability = capability,
-                  .l2_bytes = static_cast<size_t>(p.l2CacheSize)};
   TW_RETURN_IF_ERROR(Checked(cudaMemGetInfo(&info.free_bytes, &info.memory_bytes), "reading the device's memory"));
   return std::make_unique<CudaDevice>(index, std::move(info), tuning_folder);
 }

@@ -17,7 +17,7 @@
 namespace tokenworks::device {
 
 struct DeviceInfo {
-  std::string name, uuid, driver, matrix_library;  // all but the name empty on the host
+  std::string name, uuid, driver, matrix_library;  // the last two empty on the host
   Status matrix_library_status;                    // why there are no matrix products; ok on the host
   int multiprocessors = 0;
   int compute_capability = 0;  // 90 for sm_90
@@ -101,6 +101,9 @@ class Device {
 // do. Without a matrix library it opens and its info says so. Tuned algorithms are kept in `tuning_folder`, shared by
 // all that give the same one; empty: they are not.
 StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index, const std::string& tuning_folder = "");
+// Name, UUID, multiprocessors and compute capability alone; makes no context. Errors: as OpenCudaDevice's, but any
+// architecture is named.
+StatusOr<DeviceInfo> IdentifyCudaDevice(int index);
 // Ends this process's context on the device that this thread opened last; no Device of it may be left.
 void ReleaseCudaDevice();
 

@@ -118,6 +118,7 @@ class HostDevice final : public Device {
   StatusOr<Event> CreateEvent() override { return Event{new HostEvent}; }
   void Destroy(Event event) override { delete Raw(event); }
   Status Record(Event event, Stream stream) override {
+    TW_RETURN_IF_ERROR(Health());
     HostEvent* const e = Raw(event);
     Do(stream, [e] { e->passed = Clock::now(); });
     e->stream = Raw(stream);
@@ -140,6 +141,7 @@ class HostDevice final : public Device {
     return known_.Contains(to) && known_.Contains(from) ? OkStatus() : Synchronize(stream);
   }
   Status Fill(void* memory, uint8_t value, size_t bytes, Stream stream) override {
+    TW_RETURN_IF_ERROR(Health());
     Do(stream, [=] { std::memset(memory, value, bytes); });
     return OkStatus();
   }
@@ -147,6 +149,7 @@ class HostDevice final : public Device {
   Status TuneGemm(const GemmArgs& args, int, Stream stream) override { return Gemm(args, stream); }
   Status SaveTuning() override { return OkStatus(); }
   Status Gemm(const GemmArgs& args, Stream stream) override {
+    TW_RETURN_IF_ERROR(Health());
     Do(stream, [args] { Multiply(args); });
     return OkStatus();
   }
@@ -159,6 +162,7 @@ class HostDevice final : public Device {
     return Graph{graph.release()};
   }
   Status Launch(Graph graph, Stream stream) override {
+    TW_RETURN_IF_ERROR(Health());
     for (const HostStream::Work& work : *static_cast<HostGraph*>(graph.handle)) Do(stream, work);
     return OkStatus();
   }

@@ -69,7 +69,7 @@ TEST_F(SampleTest, TiesGoToLowerIdsAndNaNIsNeverDrawn) {
 }
 
 TEST_F(SampleTest, DrawsFollowTheDistribution) {
-  const int vocabulary = 8, n = 150;
+  const int vocabulary = 8, n = 400;
   std::vector<SamplingRow> rows(n);
   for (int r = 0; r < n; ++r) rows[r] = {.seed = 42, .position = static_cast<uint32_t>(r)};
   std::vector<float> logits;

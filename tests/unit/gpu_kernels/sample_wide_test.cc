@@ -86,7 +86,7 @@ TEST_F(SampleWideTest, MoreEqualValuesAtTheCutThanTheListHolds) {
   for (int copy = 0; copy < 2; ++copy) rows.insert(rows.end(), rows.begin(), rows.begin() + 6);
   Seed(rows);
   Run(Repeat(row, rows.size()), vocabulary, vocabulary, rows, {});
-  ExpectAgreement(rows);
+  EXPECT_GE(ExpectAgreement(rows, 1e-5), 9);
 }
 
 // The crossing bin fits the list and holds an eighth of what is kept.
@@ -121,7 +121,7 @@ TEST_F(SampleWideTest, NothingButEqualValues) {
       {.top_k = 2500, .top_p = 0.5f}};
   Seed(rows);
   Run(std::vector<float>(rows.size() * vocabulary, -1.5f), vocabulary, vocabulary, rows, {});
-  ExpectAgreement(rows);
+  EXPECT_GE(ExpectAgreement(rows), 3);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(results_.top_token[i], i);
   EXPECT_LT(results_.token[1], 7);
   EXPECT_LT(results_.token[2], 3601);

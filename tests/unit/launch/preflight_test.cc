@@ -23,7 +23,7 @@ using testing::HasSubstr;
 Facts SoundFacts() {
   Facts f;
   f.ports = {{"http", "127.0.0.1", 8000, "", ""}, {"grpc", "127.0.0.1", 0, "", ""}};
-  f.model = {OkStatus(), "m.gguf", "m", 100u << 20, 300u << 20, 368'640, 8192};
+  f.model = {OkStatus(), "m.gguf", "m", 100u << 20, 300u << 20, 200u << 20, 368'640, 8192};
   f.machine.total_bytes = f.machine.available_bytes = uint64_t{16} << 30;
   f.machine.kv_default_bytes = uint64_t{1} << 30;
   f.machine.open_files_max = 1024;
@@ -57,13 +57,14 @@ TEST(Preflight, EveryGpuThatAWorkerGetsIsExamined) {
   f.gpus = TwoGpus();
   EXPECT_EQ(Find(Examine(c, f), "memory").severity, Severity::kOk) << Find(Examine(c, f), "memory").sentence;
   EXPECT_EQ(Find(Examine(c, f), "gpu cuda:0").sentence,
-            "H200 for mixed-0: weights 300 MiB + contexts 768 MiB + KV at least 1 MiB = 1069 MiB; 143360 MiB are free");
+            "H200 for mixed-0: weights 300 MiB + workspace 200 MiB + contexts 768 MiB + KV at least 1 MiB = 1269 MiB; "
+            "143360 MiB are free");
   EXPECT_EQ(Find(Examine(c, f), "gpu cuda:2").severity, Severity::kOk);
   c.mixed.kv_memory = 1u << 30;
   EXPECT_EQ(Find(Examine(c, f), "gpu cuda:0").severity, Severity::kOk);
   EXPECT_EQ(Find(Examine(c, f), "gpu cuda:2").severity, Severity::kError);
   EXPECT_THAT(Find(Examine(c, f), "gpu cuda:2").sentence,
-              HasSubstr("= 2092 MiB; 2048 MiB are free; lower pools.*.kv_memory"));
+              HasSubstr("= 2292 MiB; 2048 MiB are free; lower pools.*.kv_memory"));
   c.mixed.replicas = 1;
   EXPECT_EQ(Find(Examine(c, f), "gpu cuda:2").sentence, "absent") << "nobody gets it";
 }

@@ -153,6 +153,8 @@ StatusOr<StepResult> ContextHashExecutor::Collect() {
 
 Status ContextHashExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int first_layer, int layers,
                                           std::span<std::byte> out) const {
+  if (copies_left_ == 0) return absl::InternalError("the device is lost");
+  copies_left_ -= copies_left_ > 0;
   const size_t run = static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t);
   for (size_t i = 0; i < blocks.size(); ++i) {
     const size_t first =
@@ -165,6 +167,8 @@ Status ContextHashExecutor::CopyBlocksOut(std::span<const BlockId> blocks, int f
 
 Status ContextHashExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
                                          std::span<const std::byte> in) {
+  if (copies_left_ == 0) return absl::InternalError("the device is lost");
+  copies_left_ -= copies_left_ > 0;
   const size_t run = static_cast<size_t>(layers) * kBlockTokens * sizeof(uint64_t);
   for (size_t i = 0; i < blocks.size(); ++i) std::memcpy(&Value(blocks[i], first_layer, 0), in.data() + i * run, run);
   return OkStatus();

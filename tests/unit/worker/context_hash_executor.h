@@ -40,6 +40,14 @@ class ContextHashExecutor final : public Executor {
   Status CopyBlocksIn(std::span<const BlockId> blocks, int first_layer, int layers,
                       std::span<const std::byte> in) override;
 
+  void Pin(std::span<std::byte> memory) override {
+    if (!memory.empty()) pinned_[memory.data()] = memory.size();
+  }
+  void Unpin(std::span<std::byte> memory) override { pinned_.erase(memory.data()); }
+  const std::map<const std::byte*, size_t>& pinned() const { return pinned_; }
+
+  // After so many copies every one of them fails, as on a device that is lost.
+  void FailCopiesAfter(int copies) { copies_left_ = copies; }
   // The next Collect fails with this.
   void FailNext(Status status) { fail_next_ = std::move(status); }
 
@@ -68,6 +76,8 @@ class ContextHashExecutor final : public Executor {
   };
   std::map<SequenceId, Open> open_;
   Status fail_next_;
+  std::map<const std::byte*, size_t> pinned_;
+  mutable int copies_left_ = -1;  // -1: all work
 };
 
 }  // namespace tokenworks::worker

@@ -219,6 +219,40 @@ TEST(HandoffFaults, AFailedStepEndsItsRequestsAlone) {
   }
 }
 
+// What could not be copied is never taken for KV: no wrong token, no request that waits for ever.
+TEST(HandoffFaults, ADeviceThatIsLostWhileBlocksAreCopied) {
+  int refused = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    SimulatedPair pair(seed);
+    SimulatedWorker& lost = pair.Pick(2) ? *pair.prefill : *pair.decode;
+    lost.executor().FailCopiesAfter(static_cast<int>(pair.Pick(12)));
+    for (int i = 0; i < 6; ++i) pair.Submit();
+    pair.RunDry();
+    ExpectSound(pair, false);
+    for (const auto& [id, r] : pair.requests) {
+      refused += !r.status.ok();
+      for (uint32_t s = 0; r.status.ok() && s < r.request.n; ++s)
+        EXPECT_EQ(r.tokens[s], ContextHashExecutor::Expected(pair.executor, r.request.prompt, r.request.sampling, s));
+    }
+  }
+  EXPECT_GT(refused, 40);
+}
+
+TEST(HandoffFaults, WhatIsPinnedIsUnpinnedWhenAConnectionEnds) {
+  SimulatedPair pair(4);
+  pair.Submit();
+  pair.RunDry();
+  EXPECT_EQ(pair.prefill->executor().pinned().size(), 1u) << "the staging memory";
+  EXPECT_GE(pair.decode->executor().pinned().size(), 1u) << "what is verified in memory of its own";
+  pair.prefill->CloseLinks();
+  pair.RunDry();
+  EXPECT_TRUE(pair.prefill->executor().pinned().empty());
+  auto& executor = pair.decode->executor();
+  pair.decode->ForgetCore();
+  EXPECT_TRUE(executor.pinned().empty());
+}
+
 TEST(HandoffFaults, ADecodePoolThatIsFullMakesThemWait) {
   HandoffOptions handoff;
   SimulatedPair pair(9, handoff, 12);

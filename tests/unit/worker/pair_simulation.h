@@ -32,6 +32,8 @@ class SimulatedWorker {
   void Tick() { core_->Tick(clock_.Now()); }
   // Closes every connection, as the kernel does for a dead process.
   void CloseLinks();
+  // Ends the core, not its executor; nothing else may be called then but executor().
+  void ForgetCore() { core_.reset(); }
   // Gathers what the router would hear.
   void Drain();
   WorkerReport Report();

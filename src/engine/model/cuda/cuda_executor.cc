@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "engine/model/cuda/step_inputs.h"
 #include "engine/model/step_plan_check.h"
@@ -205,7 +207,10 @@ Status CudaExecutor::CopyBlocksIn(std::span<const BlockId> blocks, int first_lay
 
 void CudaExecutor::Pin(std::span<std::byte> memory) {
   device_->Use();
-  if (!memory.empty()) (void)device_->Pin(memory);  // unpinned it is only slower
+  if (memory.empty()) return;
+  const Status pinned = device_->Pin(memory);
+  if (pinned.ok() || std::exchange(pin_refused_, true)) return;
+  std::fprintf(stderr, "hand-offs copy more slowly: %s\n", std::string(pinned.message()).c_str());
 }
 
 void CudaExecutor::Unpin(std::span<std::byte> memory) {

@@ -92,6 +92,7 @@ class CudaExecutor final : public Executor {
   std::unordered_map<SequenceId, int> drawn_before_;  // sample of the last plan that drew
   LayerGroupListener listener_;
   mutable std::atomic<bool> copy_failed_ = false;
+  bool pin_refused_ = false;  // and said so
 };
 
 }  // namespace tokenworks::model::cuda

@@ -17,6 +17,14 @@ using base::StrCat;
 constexpr uint64_t kContextBytes = uint64_t{768} << 20;
 constexpr int kMaxVocabulary = 262144;
 
+uint64_t WeightBytes(const ModelConfig& c) {
+  const uint64_t e = c.embedding, q = c.query_heads * c.head_dim, kv = c.kv_heads * c.head_dim, f = c.feed_forward;
+  const uint64_t layer = 2 * ((q + 2 * kv) * e + q * e + 3 * f * e) + 2 * 4 * e;
+  return layer * c.layers + 2 * e * LogitsStride(c.vocabulary) * (c.tied_embedding ? 1 : 2) + 4 * e;
+}
+
+}  // namespace
+
 Status CheckShape(const ModelConfig& c) {
   if (c.head_dim != 64 && c.head_dim != 128)
     return absl::UnimplementedError(
@@ -30,10 +38,8 @@ Status CheckShape(const ModelConfig& c) {
   return OkStatus();
 }
 
-uint64_t WeightBytes(const ModelConfig& c) {
-  const uint64_t e = c.embedding, q = c.query_heads * c.head_dim, kv = c.kv_heads * c.head_dim, f = c.feed_forward;
-  const uint64_t layer = 2 * ((q + 2 * kv) * e + q * e + 3 * f * e) + 2 * 4 * e;
-  return layer * c.layers + 2 * e * LogitsStride(c.vocabulary) * (c.tied_embedding ? 1 : 2) + 4 * e;
+void LimitContext(ModelConfig& config, int asked) {
+  if (asked > 0) config.context_length = std::min(config.context_length, asked);
 }
 
 uint64_t WorkspaceBytes(const ModelConfig& c, const StepLimits& limits, int multiprocessors) {
@@ -45,8 +51,6 @@ uint64_t WorkspaceBytes(const ModelConfig& c, const StepLimits& limits, int mult
          std::max<uint64_t>(kMessageBytes, MakeKvLayout(c).block_bytes) +
          kernels::SampleScratchBytes(RowBucket(limits.samples), c.vocabulary);
 }
-
-}  // namespace
 
 uint64_t ContextBytes(const device::DeviceInfo& device) { return device.compute_capability == 0 ? 0 : kContextBytes; }
 

@@ -27,7 +27,14 @@ KvLayout MakeKvLayout(const ModelConfig& config);
 // The device context's own memory, graphs and the matrix library's workspace; 0 on the host.
 uint64_t ContextBytes(const device::DeviceInfo& device);
 
-// Unimplemented: a shape that the kernels do not have. ResourceExhausted: weights, workspace, two KV blocks and the
+// Unimplemented: a shape that the kernels do not have.
+Status CheckShape(const ModelConfig& config);
+// The model's context, or what is asked for where that is less and not 0.
+void LimitContext(ModelConfig& config, int asked);
+// Activations, inputs, scratch and messages of an executor with these limits.
+uint64_t WorkspaceBytes(const ModelConfig& config, const StepLimits& limits, int multiprocessors);
+
+// Unimplemented: as CheckShape. ResourceExhausted: weights, workspace, two KV blocks and the
 // context do not fit in the device's free memory, with the sum. `kv_bytes` 0: nine tenths of what the others leave.
 StatusOr<MemoryPlan> PlanMemory(const ModelConfig& config, const StepLimits& limits, uint64_t kv_bytes,
                                 const device::DeviceInfo& device);

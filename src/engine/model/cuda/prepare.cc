@@ -30,7 +30,7 @@ Status CudaExecutor::Prepare(CudaExecutorOptions options) {
   TW_ASSIGN_OR_RETURN(const std::unique_ptr<model_files::GgufFile> file,
                       model_files::GgufFile::Open(options.model_path));
   TW_ASSIGN_OR_RETURN(config_, ReadModelConfig(*file));
-  if (options.context_length > 0) config_.context_length = std::min(config_.context_length, options.context_length);
+  LimitContext(config_, options.context_length);
   limits_ = {RowBucket(options.limits.rows), options.limits.samples};
   TW_ASSIGN_OR_RETURN(const MemoryPlan memory, PlanMemory(config_, limits_, options.kv_bytes, device_->info()));
 

@@ -136,45 +136,77 @@ StatusOr<CudaDevice> CudaLibrary::Describe(int device) const {
                     d.memory_bytes, d.free_bytes, d.context_bytes, d.matrix_library,     d.matrix_library_problem};
 }
 
+// Of every device by index; the first one's error (no driver, one that is too old, no device) is the host's.
+StatusOr<std::vector<std::string>> CudaLibrary::Uuids() const {
+  std::vector<std::string> out;
+  for (int i = 0; i < kDevicesMax; ++i) {
+    TwStatus status;
+    TwDevice d{};
+    const bool there = api_->identify(i, &d, &status) == 0;
+    if (!there && i == 0) return StatusOf(status);
+    if (!there) break;
+    out.emplace_back(d.uuid);
+  }
+  return out;
+}
+
 StatusOr<CudaDevices> CudaLibrary::Devices() const {
+  TW_ASSIGN_OR_RETURN(const std::vector<std::string> uuids, Uuids());
   CudaDevices out;
   Status first = OkStatus();
-  for (int i = 0; i < kDevicesMax; ++i) {
-    StatusOr<CudaDevice> device = Describe(i);
+  for (size_t i = 0; i < uuids.size(); ++i) {
+    StatusOr<CudaDevice> device = Describe(static_cast<int>(i));
     if (device.ok() && !device->matrix_library_problem.empty())
       device = absl::FailedPreconditionError(device->matrix_library_problem);
-    if (device.ok()) out.usable.push_back(*device);
-    if (!device.ok()) first.Update(device.status());
-    if (absl::IsNotFound(device.status())) break;
-    if (!device.ok())
-      out.unusable.push_back(StrCat("device ", i, " is not used: ", std::string(device.status().message())));
+    if (device.ok()) {
+      out.usable.push_back(*std::move(device));
+      continue;
+    }
+    first.Update(device.status());
+    out.unusable.push_back(StrCat("device ", i, " is not used: ", std::string(device.status().message())));
   }
   if (out.usable.empty()) return first;
   return out;
 }
 
 StatusOr<CudaDevice> CudaLibrary::Find(const std::string& uuid) const {
+  TW_ASSIGN_OR_RETURN(const std::vector<std::string> uuids, Uuids());
   std::string others;
-  for (int i = 0; i < kDevicesMax; ++i) {
-    const StatusOr<CudaDevice> device = Describe(i);
-    if (device.ok() && device->uuid == uuid) return device;
-    if (absl::IsNotFound(device.status())) break;
-    others += StrCat("; device ", i, ": ", device.ok() ? device->uuid : std::string(device.status().message()));
+  for (size_t i = 0; i < uuids.size(); ++i) {
+    if (uuids[i] == uuid) return Describe(static_cast<int>(i));
+    others += StrCat("; device ", i, ": ", uuids[i]);
   }
   return absl::NotFoundError(
       StrCat("no GPU of this host has the UUID ", uuid, ": it is gone or hidden from this process", others));
 }
 
+namespace {
+
+// Points into `o`.
+TwOptions ViewOf(const CudaOptions& o) {
+  return {.model_path = o.model_path.c_str(),
+          .model_name = o.model_name.c_str(),
+          .device = o.device,
+          .context_length = o.context_length,
+          .layer_group_layers = o.layer_group_layers,
+          .rows_max = o.rows_max,
+          .samples_max = o.samples_max,
+          .kv_bytes = o.kv_bytes,
+          .tuning_folder = o.tuning_folder.c_str()};
+}
+
+}  // namespace
+
+StatusOr<uint64_t> CudaLibrary::WorkspaceBytes(const CudaOptions& options) const {
+  const TwOptions view = ViewOf(options);
+  uint64_t bytes = 0;
+  TwStatus status;
+  if (api_->workspace(&view, &bytes, &status) != 0) return StatusOf(status);
+  return bytes;
+}
+
 StatusOr<std::unique_ptr<Executor>> CudaLibrary::CreateExecutor(const CudaOptions& o) const {
-  const TwOptions options{.model_path = o.model_path.c_str(),
-                          .model_name = o.model_name.c_str(),
-                          .device = o.device,
-                          .context_length = o.context_length,
-                          .layer_group_layers = o.layer_group_layers,
-                          .rows_max = o.rows_max,
-                          .samples_max = o.samples_max,
-                          .kv_bytes = o.kv_bytes,
-                          .tuning_folder = o.tuning_folder.c_str()};
+  const TwOptions options = ViewOf(o);
   TwStatus status;
   TwExecutor* const executor = api_->create(&options, &status);
   if (executor == nullptr) return StatusOf(status);

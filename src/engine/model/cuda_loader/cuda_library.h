@@ -48,13 +48,17 @@ class CudaLibrary {
   StatusOr<CudaDevice> Describe(int device) const;
   // Asks every device in turn. Where none can be used, the first one's error.
   StatusOr<CudaDevices> Devices() const;
-  // NotFound: none that can be used has this UUID.
+  // Touches no other device. NotFound: none has this UUID.
   StatusOr<CudaDevice> Find(const std::string& uuid) const;
+  // What CreateExecutor takes of the device beside weights, KV and context. Errors: the file's, Unimplemented for its
+  // shape.
+  StatusOr<uint64_t> WorkspaceBytes(const CudaOptions& options) const;
   // The model on the device; errors as in CudaExecutor::Create.
   StatusOr<std::unique_ptr<Executor>> CreateExecutor(const CudaOptions& options) const;
 
  private:
   explicit CudaLibrary(const TwCudaApi* api) : api_(api) {}
+  StatusOr<std::vector<std::string>> Uuids() const;
   const TwCudaApi* api_;
 };
 

@@ -119,6 +119,31 @@ int32_t Describe(int32_t index, TwDevice* device, TwStatus* status) {
   return Tell(described, status);
 }
 
+int32_t Identify(int32_t index, TwDevice* device, TwStatus* status) {
+  return Tell(Guarded([&]() -> Status {
+                TW_ASSIGN_OR_RETURN(const tokenworks::device::DeviceInfo info, cuda::IdentifyDevice(index));
+                *device = {.compute_capability = info.compute_capability, .multiprocessors = info.multiprocessors};
+                Fill(device->name, info.name);
+                Fill(device->uuid, info.uuid);
+                return tokenworks::OkStatus();
+              }),
+              status);
+}
+
+int32_t Workspace(const TwOptions* o, uint64_t* bytes, TwStatus* status) {
+  return Tell(
+      Guarded([&]() -> Status {
+        TW_ASSIGN_OR_RETURN(const auto file, tokenworks::model_files::GgufFile::Open(o->model_path));
+        TW_ASSIGN_OR_RETURN(tokenworks::model::ModelConfig config, tokenworks::model::ReadModelConfig(*file));
+        TW_ASSIGN_OR_RETURN(const tokenworks::device::DeviceInfo info, cuda::IdentifyDevice(o->device));
+        TW_RETURN_IF_ERROR(cuda::CheckShape(config));
+        cuda::LimitContext(config, o->context_length);
+        *bytes = cuda::WorkspaceBytes(config, {cuda::RowBucket(o->rows_max), o->samples_max}, info.multiprocessors);
+        return tokenworks::OkStatus();
+      }),
+      status);
+}
+
 TwExecutor* Create(const TwOptions* o, TwStatus* status) {
   auto made = std::make_unique<TwExecutor>();
   const Status created = Guarded([&]() -> Status {
@@ -196,8 +221,8 @@ void Unpin(TwExecutor* e, void* memory, uint64_t bytes) {
   e->executor->Unpin({static_cast<std::byte*>(memory), bytes});
 }
 
-constexpr TwCudaApi kApi = {TOKENWORKS_CUDA_ABI, Describe,     Create, Destroy, Info, SetListener, Submit, Collect,
-                            CopyBlocksOut,       CopyBlocksIn, Pin,    Unpin};
+constexpr TwCudaApi kApi = {TOKENWORKS_CUDA_ABI, Describe, Identify, Workspace,     Create,       Destroy, Info,
+                            SetListener,         Submit,   Collect,  CopyBlocksOut, CopyBlocksIn, Pin,     Unpin};
 
 }  // namespace
 

@@ -10,7 +10,10 @@ namespace tokenworks::model::cuda {
 
 // `tuning_folder` as in OpenCudaDevice.
 StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index, const std::string& tuning_folder = "");
-// Gives back what this process holds of every device (a context is half a GiB); nothing of it may be in use.
+// Its name, UUID, multiprocessors and compute capability, holding nothing of it.
+StatusOr<device::DeviceInfo> IdentifyDevice(int index);
+// Gives back what this process holds of the device that this thread opened last (a context is half a GiB); nothing of
+// it may be in use.
 void ReleaseDevices();
 
 }  // namespace tokenworks::model::cuda

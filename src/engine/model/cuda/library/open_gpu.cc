@@ -7,6 +7,8 @@ StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index, const std::strin
   return device::OpenCudaDevice(index, tuning_folder);
 }
 
+StatusOr<device::DeviceInfo> IdentifyDevice(int index) { return device::IdentifyCudaDevice(index); }
+
 void ReleaseDevices() { device::ReleaseCudaDevice(); }
 
 }  // namespace tokenworks::model::cuda

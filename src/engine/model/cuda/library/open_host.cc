@@ -22,6 +22,11 @@ StatusOr<std::unique_ptr<device::Device>> OpenDevice(int index, const std::strin
                                  .faults_after = faults == nullptr ? 0 : std::atoi(faults)});
 }
 
+StatusOr<device::DeviceInfo> IdentifyDevice(int index) {
+  TW_ASSIGN_OR_RETURN(const auto device, OpenDevice(index));
+  return device->info();
+}
+
 void ReleaseDevices() {}
 
 }  // namespace tokenworks::model::cuda
