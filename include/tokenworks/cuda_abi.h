@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 // Changed with any struct or function below; the loader refuses another number.
-#define TOKENWORKS_CUDA_ABI 4
+#define TOKENWORKS_CUDA_ABI 5
 #define TOKENWORKS_CUDA_ENTRY "tokenworks_cuda_api"
 
 typedef struct TwExecutor TwExecutor;
