@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "launch/preflight/machine.h"
+#include "launch/run_folder.h"
 #include "platform/base/unique_fd.h"
 #include "temporary_folder.h"
 
@@ -206,6 +207,9 @@ TEST(Machine, FoldersThatCannotBeWrittenAreFound) {
   EXPECT_EQ(m.shared_memory_problem, "");
   m = ProbeMachine({}, folder.path() + "/file/run");
   EXPECT_THAT(m.run_folder_problem, HasSubstr("TOKENWORKS_HOME"));
+  RunFolder taken(folder.path() + "/run/taken");
+  ASSERT_TRUE(taken.Claim().ok());
+  EXPECT_THAT(ProbeMachine({}, taken.path()).run_folder_problem, HasSubstr("a cluster 'taken' already runs"));
 }
 
 }  // namespace
