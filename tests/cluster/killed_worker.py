@@ -68,6 +68,8 @@ def killed_router(c):
         except OSError:
             continue
     check("a killed router is back on its port", status == 200, status)
+    if status != 200:
+        return
     check("and answers", c.post("/v1/completions", {**BODY, "stream": False, "max_tokens": 4})[0] == 200, c.port)
 
 
