@@ -13,6 +13,7 @@
 #include "apps/commands.h"
 #include "apps/live_status.h"
 #include "apps/local_http.h"
+#include "launch/run_folder.h"
 #include "platform/base/str_cat.h"
 
 namespace tokenworks::apps {
@@ -105,7 +106,7 @@ int RunChat(int argc, char** argv) {
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   auto port = ClusterPort(name);
   if (!port.ok()) {
-    std::fprintf(stderr, "no cluster '%s' runs: starting one in the background\n", name.c_str());
+    std::fprintf(stderr, "%s: starting it in the background\n", launch::NoClusterRuns(name).c_str());
     std::string words[] = {"up", "--detach", "--name", name};
     std::vector<char*> up;
     for (std::string& w : words) up.push_back(w.data());

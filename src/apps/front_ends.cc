@@ -11,6 +11,7 @@
 #include "frontend/openai_http/frontend.h"
 #include "platform/base/str_cat.h"
 #include "platform/http/server.h"
+#include "router/prometheus_text.h"
 
 namespace tokenworks::apps {
 namespace {
@@ -18,90 +19,6 @@ namespace {
 using base::StrCat;
 
 constexpr auto kDrainPatience = std::chrono::seconds(3);
-
-void AppendHistogram(std::string* out, const char* name, const router::LatencyHistogram& h) {
-  *out += StrCat("# TYPE ", name, " histogram\n");
-  uint64_t below = 0;
-  for (size_t i = 0; i < router::LatencyHistogram::kBounds.size(); ++i)
-    *out += StrCat(name, "_bucket{le=\"", router::LatencyHistogram::kBounds[i], "\"} ", below += h.counts()[i], "\n");
-  *out += StrCat(name, "_bucket{le=\"+Inf\"} ", h.count(), "\n", name, "_sum ", h.sum_seconds(), "\n", name, "_count ",
-                 h.count(), "\n");
-}
-
-// A line for each worker of which `value_of` its report knows a value.
-template <typename ValueOf>
-void AppendOfWorkers(std::string* out, const router::ClusterStatus& s, const char* name, const char* type,
-                     ValueOf value_of) {
-  bool first = true;
-  for (const router::WorkerStatus& w : s.workers) {
-    const auto value = value_of(w.report);
-    if (!value) continue;
-    if (std::exchange(first, false)) *out += StrCat("# TYPE ", name, " ", type, "\n");
-    *out += StrCat(name, "{worker=\"", w.hello.worker, "\"} ", *value, "\n");
-  }
-}
-
-// A value that a GPU does not tell has no line.
-void AppendGpus(std::string* out, const router::ClusterStatus& s) {
-  const auto metric = [&](const char* name, const char* type, auto value_of) {
-    AppendOfWorkers(out, s, name, type,
-                    [&](const WorkerReport& r) { return r.gpu ? value_of(*r.gpu) : decltype(value_of(*r.gpu))(); });
-  };
-  metric("tokenworks_gpu_utilization_ratio", "gauge", [](const GpuReading& g) { return g.utilization; });
-  metric("tokenworks_gpu_power_watts", "gauge", [](const GpuReading& g) { return g.power_watts; });
-  metric("tokenworks_gpu_energy_joules_total", "counter", [](const GpuReading& g) { return g.energy_joules; });
-  metric("tokenworks_gpu_memory_used_bytes", "gauge", [](const GpuReading& g) { return g.memory_used; });
-  metric("tokenworks_gpu_memory_bytes", "gauge", [](const GpuReading& g) { return g.memory_total; });
-}
-
-// The step size last chosen beside sequences that decode.
-void AppendSteps(std::string* out, const router::ClusterStatus& s) {
-  const auto metric = [&](const char* name, auto value_of) {
-    AppendOfWorkers(out, s, name, "gauge",
-                    [&](const WorkerReport& r) { return r.step ? std::optional(value_of(*r.step)) : std::nullopt; });
-  };
-  metric("tokenworks_step_rows", [](const StepReport& step) { return step.rows; });
-  metric("tokenworks_step_predicted_seconds", [](const StepReport& step) { return step.predicted_ms * 1e-3; });
-  metric("tokenworks_step_decode_seconds", [](const StepReport& step) { return step.decode_ms * 1e-3; });
-}
-
-std::string PrometheusText(const router::ClusterStatus& s) {
-  std::string out;
-  const auto counter = [&](const char* name, uint64_t value) {
-    out += StrCat("# TYPE ", name, " counter\n", name, " ", value, "\n");
-  };
-  counter("tokenworks_prompt_tokens_total", s.metrics.prompt_tokens);
-  counter("tokenworks_generation_tokens_total", s.metrics.generation_tokens);
-  counter("tokenworks_prompt_tokens_cached_total", s.metrics.prompt_tokens_cached);
-  counter("tokenworks_handoff_bytes_total", s.handoff.bytes);
-  counter("vllm:prompt_tokens_total", s.metrics.prompt_tokens);
-  counter("vllm:generation_tokens_total", s.metrics.generation_tokens);
-  out += "# TYPE tokenworks_requests_total counter\n";
-  const std::pair<const char*, uint64_t> outcomes[] = {{"completed", s.requests.completed},
-                                                       {"failed", s.requests.failed},
-                                                       {"cancelled", s.requests.cancelled},
-                                                       {"rejected", s.requests.rejected}};
-  for (const auto& [outcome, n] : outcomes)
-    out += StrCat("tokenworks_requests_total{outcome=\"", outcome, "\"} ", n, "\n");
-  out += StrCat("# TYPE tokenworks_requests_running gauge\ntokenworks_requests_running ", s.metrics.running,
-                "\n# TYPE tokenworks_requests_waiting gauge\ntokenworks_requests_waiting ", s.metrics.waiting, "\n");
-  out += "# TYPE tokenworks_kv_blocks gauge\n";
-  for (const router::WorkerStatus& w : s.workers) {
-    const KvCounts& kv = w.report.kv;
-    const std::pair<const char*, int> states[] = {
-        {"free", kv.free},       {"cached", kv.cached},       {"active", kv.active}, {"reserved", kv.reserved},
-        {"sending", kv.sending}, {"receiving", kv.receiving}, {"leaked", kv.leaked}};
-    for (const auto& [state, n] : states)
-      out += StrCat("tokenworks_kv_blocks{worker=\"", w.hello.worker, "\",state=\"", state, "\"} ", n, "\n");
-  }
-  AppendSteps(&out, s);
-  AppendGpus(&out, s);
-  AppendHistogram(&out, "tokenworks_time_to_first_token_seconds", s.metrics.ttft);
-  AppendHistogram(&out, "tokenworks_inter_token_latency_seconds", s.metrics.inter_token);
-  AppendHistogram(&out, "tokenworks_request_queue_seconds", s.metrics.queue);
-  AppendHistogram(&out, "tokenworks_request_duration_seconds", s.metrics.end_to_end);
-  return out;
-}
 
 // The HTTP front end's view of the router.
 class RouterBackend final : public openai_http::Backend {
@@ -120,7 +37,7 @@ class RouterBackend final : public openai_http::Backend {
     router_.SetRole(worker, role, std::move(done));
   }
   void Metrics(std::function<void(std::string)> done) override {
-    router_.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(PrometheusText(s)); });
+    router_.GetStatus([done = std::move(done)](router::ClusterStatus s) { done(router::PrometheusText(s)); });
   }
   void Ready(std::function<void(Status)> done) override {
     router_.GetStatus([done = std::move(done)](router::ClusterStatus s) {

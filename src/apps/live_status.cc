@@ -50,12 +50,16 @@ std::string StatusTable(const json& s, double tokens_per_second) {
               r.value("received", 0), r.value("active", 0), r.value("completed", 0), r.value("failed", 0),
               r.value("cancelled", 0), r.value("rejected", 0));
   if (tokens_per_second >= 0) out += Line("; %.0f tokens/s", tokens_per_second);
-  out += Line("\n%-12s %-8s %-9s %7s %8s %8s %9s %9s %9s\n", "worker", "role", "state", "pid", "running", "waiting",
-              "kv total", "kv free", "kv cached");
-  for (const json& w : s["workers"])
-    out += Line("%-12s %-8s %-9s %7d %8d %8d %9d %9d %9d\n", w.value("id", "").c_str(), w.value("role", "").c_str(),
+  const json& workers = s["workers"];
+  const bool restarted =
+      std::any_of(workers.begin(), workers.end(), [](const json& w) { return w.value("restarts", 0) > 0; });
+  out += Line("\n%-12s %-8s %-9s %7s %8s %8s %9s %9s %9s%s\n", "worker", "role", "state", "pid", "running", "waiting",
+              "kv total", "kv free", "kv cached", restarted ? "  restarts" : "");
+  for (const json& w : workers)
+    out += Line("%-12s %-8s %-9s %7d %8d %8d %9d %9d %9d%s\n", w.value("id", "").c_str(), w.value("role", "").c_str(),
                 w.value("state", "").c_str(), w.value("pid", 0), w.value("running", 0), w.value("waiting", 0),
-                w["kv"].value("total", 0), w["kv"].value("free", 0), w["kv"].value("cached", 0));
+                w["kv"].value("total", 0), w["kv"].value("free", 0), w["kv"].value("cached", 0),
+                restarted ? Line("%10d", w.value("restarts", 0)).c_str() : "");
   const json& h = s["handoff"];
   out += Line("hand-off: %d started, %d completed, %d failed, %.1f MB\n", h.value("started", 0),
               h.value("completed", 0), h.value("failed", 0), h.value("bytes", 0.0) / 1e6);

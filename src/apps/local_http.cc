@@ -81,7 +81,7 @@ StatusOr<int> ClusterPort(const std::string& name) {
   const launch::RunFolder folder = launch::RunFolder::Named(name);
   if (!folder.Holder())
     return absl::UnavailableError(
-        StrCat("no cluster '", name, "' runs; start it with `tokenworks up --name ", name, "`"));
+        StrCat(launch::NoClusterRuns(name), "; start it with `tokenworks up --name ", name, "`"));
   TW_ASSIGN_OR_RETURN(const std::string text, folder.Read("router.json"));
   return nlohmann::json::parse(text, nullptr, false).value("http_port", 0);
 }

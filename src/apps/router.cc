@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // router: the router process of a cluster, with both front ends.
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "apps/cluster_options.h"
 #include "apps/commands.h"
@@ -30,9 +31,19 @@ Status AddWorkers(const launch::ClusterConfig& config, const launch::RunFolder& 
   return OkStatus();
 }
 
+// A router that comes back takes the ports of the one before it, which clients know, also where any free one was asked.
+void KeepPorts(const launch::RunFolder& folder, launch::ClusterConfig& config) {
+  const auto text = folder.Read("router.json");
+  const auto before = text.ok() ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
+  if (!before.is_object()) return;
+  config.http_port = before.value("http_port", config.http_port);
+  config.grpc_port = before.value("grpc_port", config.grpc_port);
+}
+
 Status Serve(const std::string& run) {
   const launch::RunFolder folder(run);
-  TW_ASSIGN_OR_RETURN(const launch::ClusterConfig config, folder.LoadConfig());
+  TW_ASSIGN_OR_RETURN(launch::ClusterConfig config, folder.LoadConfig());
+  KeepPorts(folder, config);
   TW_ASSIGN_OR_RETURN(router::RouterOptions options, MakeRouterOptions(config));
   TW_ASSIGN_OR_RETURN(const auto router, router::Router::Create(std::move(options)));
   TW_RETURN_IF_ERROR(AddWorkers(config, folder, *router));

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -47,6 +48,16 @@ bool Ready(const launch::RunFolder& folder) {
   return answer.ok() && answer->status == 200;
 }
 
+// A line with the time before it, as logs have it.
+std::string Timed(const std::string& line) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "%F %T ", &local);
+  return text + line;
+}
+
 // The last lines of a log, for the reason of a failed start.
 std::string Tail(const std::string& path) {
   std::ifstream in(path);
@@ -71,9 +82,9 @@ Status WaitReady(const launch::RunFolder& folder, launch::Supervisor& supervisor
   int deaths = 0;
   while (!Ready(folder)) {
     if (stop_requested) return absl::CancelledError("stopped before the cluster was ready");
-    for (const std::string& name : supervisor.Tick(std::chrono::steady_clock::now()))
-      if (name == "router" || ++deaths >= 3)
-        return absl::InternalError(StrCat(name, " died at start: ", Tail(folder.Log(name))));
+    for (const launch::Death& d : supervisor.Tick(std::chrono::steady_clock::now()))
+      if (d.name == "router" || ++deaths >= 3)
+        return absl::InternalError(StrCat(d.name, " died at start (", d.how, "): ", Tail(folder.Log(d.name))));
     if (std::chrono::steady_clock::now() > deadline)
       return absl::DeadlineExceededError(StrCat("not ready after 90 s; see the logs in ", folder.path()));
     Pause(std::chrono::milliseconds(20));
@@ -88,8 +99,10 @@ void Watch(const launch::RunFolder& folder, launch::Supervisor& supervisor, int 
   auto next = std::chrono::steady_clock::now();
   while (!stop_requested) {
     const auto now = std::chrono::steady_clock::now();
-    for (const std::string& name : supervisor.Tick(now))
-      live.Say(StrCat(name, " died and is started again; its log: ", folder.Log(name)));
+    for (const launch::Death& d : supervisor.Tick(now))
+      live.Say(Timed(StrCat(d.name, " died (", d.how, ") and is started again",
+                            d.pause > Duration(0) ? StrCat(" in ", Milliseconds(d.pause) * 1e-3, " s") : std::string(),
+                            "; its log: ", folder.Log(d.name))));
     if (terminal && now >= next) {
       next = now + kRedraw;
       const auto answer = Http(port, "GET", "/v1/cluster");
@@ -101,8 +114,17 @@ void Watch(const launch::RunFolder& folder, launch::Supervisor& supervisor, int 
   live.Finish();
 }
 
-// Runs the cluster until a signal.
-int Foreground(const launch::ClusterConfig& config, const launch::HostGpus& gpus, launch::RunFolder folder) {
+std::string ReadyLine(const launch::ClusterConfig& config, const std::string& name, int port, Duration took,
+                      bool detached) {
+  char seconds[16];
+  std::snprintf(seconds, sizeof seconds, "%.1f", Milliseconds(took) * 1e-3);
+  return StrCat("ready in ", seconds, " s: http://", config.http_host, ":", port, "/v1 (stop with ",
+                detached ? "" : "Ctrl-C or ", "`tokenworks down", name == "local" ? "" : " --name " + name, "`)");
+}
+
+// Runs the cluster until a signal. `detached`: its output is a log.
+int Foreground(const launch::ClusterConfig& config, const launch::HostGpus& gpus, launch::RunFolder folder,
+               bool detached) {
   if (const Status status = folder.Claim(); !status.ok()) return Fail(status);
   if (const Status status = folder.SaveConfig(config); !status.ok()) return Fail(status);
   std::signal(SIGINT, OnSignal);
@@ -119,20 +141,20 @@ int Foreground(const launch::ClusterConfig& config, const launch::HostGpus& gpus
     (void)folder.Write("failed", std::string(ready.message()));
     return code;
   }
-  const int port = *ClusterPort(std::filesystem::path(folder.path()).filename());
-  std::printf("ready in %.1f s: http://%s:%d/v1 (stop with Ctrl-C or `tokenworks down`)\n",
-              std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), config.http_host.c_str(),
-              port);
+  const std::string name = std::filesystem::path(folder.path()).filename();
+  const int port = *ClusterPort(name);
+  const std::string line = ReadyLine(config, name, port, std::chrono::steady_clock::now() - began, detached);
+  std::printf("%s\n", (detached ? Timed(line) : line).c_str());
   std::fflush(stdout);
-  (void)folder.Write("ready", "");
+  (void)folder.Write("ready", line);
   Watch(folder, supervisor, port);
-  std::printf("stopping\n");
+  std::printf("%s\n", Timed("stopping").c_str());
   supervisor.StopAll(kStopPatience);
   folder.RemoveAll();
   return 0;
 }
 
-// Starts the same `up` in a session of its own and waits for its word.
+// Starts the same `up` in a session of its own, waits for its word and passes it on.
 int Detach(int argc, char** argv, const launch::RunFolder& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder.path(), error);
@@ -140,7 +162,7 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
   std::filesystem::remove(folder.path() + "/failed", error);
   std::vector<char*> words = {const_cast<char*>("tokenworks"), const_cast<char*>("up")};
   for (int i = 1; i < argc; ++i)
-    if (std::string(argv[i]) != "--detach") words.push_back(argv[i]);
+    words.push_back(std::string(argv[i]) == "--detach" ? const_cast<char*>("--detached") : argv[i]);
   words.push_back(nullptr);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
@@ -162,10 +184,7 @@ int Detach(int argc, char** argv, const launch::RunFolder& folder) {
       std::fprintf(stderr, "%s\n", Tail(log).c_str());
       return WIFEXITED(status) && WEXITSTATUS(status) == 2 ? 2 : 1;
     }
-    if (std::filesystem::exists(folder.path() + "/ready", error)) {
-      std::printf("%s\n", Tail(log).c_str());
-      return 0;
-    }
+    if (const auto line = folder.Read("ready"); line.ok()) return std::printf("%s\n", line->c_str()), 0;
     Pause(std::chrono::milliseconds(20));
   }
 }
@@ -177,9 +196,10 @@ int RunUp(int argc, char** argv) {
       "Start a cluster and show its life until Ctrl-C.\n\nexamples:\n  tokenworks up\n  tokenworks up --detach --port "
       "9000\n  tokenworks up cluster.yaml --set pools.decode.replicas=2");
   ClusterOptions options;
-  bool detach = false, print_reference = false;
+  bool detach = false, detached = false, print_reference = false;
   options.AddTo(app, true);
   app.add_flag("--detach", detach, "return when the cluster is ready");
+  app.add_flag("--detached", detached, "the process that --detach has started")->group("");  // not in --help
   app.add_flag("--print-reference", print_reference, "print a commented file with every key and stop");
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   if (print_reference) return std::printf("%s", launch::ReferenceYaml().c_str()), 0;
@@ -188,10 +208,7 @@ int RunUp(int argc, char** argv) {
   if (!config.ok()) return Fail(config.status());
   if (options.print_config) return std::printf("%s", launch::PrintConfig(*config).c_str()), 0;
   const launch::RunFolder folder = launch::RunFolder::Named(options.name);
-  if (folder.Holder())
-    return Fail(absl::AlreadyExistsError(StrCat("a cluster '", options.name,
-                                                "' already runs; stop it with `tokenworks down --name ", options.name,
-                                                "`, or use another --name")));
+  if (const Status vacant = folder.Vacant(); !vacant.ok()) return Fail(vacant);
   const auto path = model_files::ModelStore(launch::HomeFolder()).Pull(config->model, [](const std::string& what) {
     std::fprintf(stderr, "model: %s\n", what.c_str());
   });
@@ -203,7 +220,7 @@ int RunUp(int argc, char** argv) {
       std::fprintf(stderr, "warning: %s: %s\n", f.subject.c_str(), f.sentence.c_str());
   if (config->model_name.empty()) config->model_name = std::filesystem::path(*path).stem().string();
   config->model = std::filesystem::absolute(*path).string();
-  return detach ? Detach(argc, argv, folder) : Foreground(*config, gpus, folder);
+  return detach ? Detach(argc, argv, folder) : Foreground(*config, gpus, folder, detached);
 }
 
 int RunDown(int argc, char** argv) {
@@ -213,7 +230,7 @@ int RunDown(int argc, char** argv) {
   if (const int code = Parse(app, argc, argv); code >= 0) return code;
   const launch::RunFolder folder = launch::RunFolder::Named(name);
   const auto holder = folder.Holder();
-  if (!holder) return Fail(absl::UnavailableError(StrCat("no cluster '", name, "' runs")));
+  if (!holder) return Fail(absl::UnavailableError(launch::NoClusterRuns(name)));
   kill(*holder, SIGTERM);
   const auto deadline = std::chrono::steady_clock::now() + 2 * kStopPatience;
   while (folder.Holder()) {

@@ -74,7 +74,7 @@ Status SetKey(ClusterConfig& config, const std::string& key, const std::string& 
   if (k == nullptr) return Unknown(key);
   if (key == "router.disaggregate" && value == "auto")
     return absl::InvalidArgumentError("router.disaggregate: 'auto' is not built yet; use always or never");
-  if (k->set(config, value)) return OkStatus();
+  if (k->set(config, value)) return config.given.insert(key), OkStatus();
   return absl::InvalidArgumentError(StrCat(key, ": '", value, "' is not accepted; it takes ", k->accepts));
 }
 

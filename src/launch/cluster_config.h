@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct ClusterConfig {
   std::string kernels;
   std::string step_log;
   bool insecure = false;
+  std::set<std::string> given;  // keys that somebody has set, to whatever value
 };
 
 // What a cluster is without a file where there are GPUs: one mixed worker on each (configs/clusters/local-gpu.yaml).

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -57,6 +58,13 @@ std::optional<int> RunFolder::Holder() const {
   return held && read_pid ? std::optional<int>(std::atoi(text)) : std::nullopt;
 }
 
+Status RunFolder::Vacant() const {
+  if (!Holder()) return OkStatus();
+  const std::string name = fs::path(path_).filename();
+  return absl::AlreadyExistsError(StrCat("a cluster '", name, "' already runs; stop it with `tokenworks down --name ",
+                                         name, "`, or use another --name"));
+}
+
 Status RunFolder::Write(const std::string& file, const std::string& content) const {
   const std::string target = path_ + "/" + file, temporary = target + ".tmp";
   std::ofstream(temporary) << content;
@@ -83,6 +91,25 @@ StatusOr<ClusterConfig> RunFolder::LoadConfig() const {
 void RunFolder::RemoveAll() const {
   std::error_code error;
   fs::remove_all(path_, error);
+}
+
+std::vector<std::string> RunningClusters(const std::string& home) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(home + "/run", error))
+    if (RunFolder(entry.path()).Holder()) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string NoClusterRuns(const std::string& name, const std::string& home) {
+  const std::vector<std::string> running = RunningClusters(home);
+  std::string names;
+  for (const std::string& other : running) names += (names.empty() ? "" : ", ") + other;
+  return StrCat("no cluster '", name, "' runs",
+                running.empty()
+                    ? std::string()
+                    : StrCat(" (", names, running.size() == 1 ? " does" : " do", ": --name ", running[0], ")"));
 }
 
 }  // namespace tokenworks::launch

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "launch/cluster_config.h"
 #include "tokenworks/status.h"
@@ -23,6 +24,8 @@ class RunFolder {
   Status Claim();
   // The `up` process that holds the lock, if any.
   std::optional<int> Holder() const;
+  // AlreadyExists where a live cluster holds it: its name, and what to do.
+  Status Vacant() const;
 
   const std::string& path() const { return path_; }
   std::string WorkerSocket(const std::string& worker) const { return path_ + "/w-" + worker + ".sock"; }
@@ -38,5 +41,10 @@ class RunFolder {
  private:
   std::string path_;
 };
+
+// Names of the clusters that run, in order.
+std::vector<std::string> RunningClusters(const std::string& home = HomeFolder());
+// "no cluster 'local' runs", and those that do.
+std::string NoClusterRuns(const std::string& name, const std::string& home = HomeFolder());
 
 }  // namespace tokenworks::launch

@@ -126,12 +126,14 @@ std::vector<Key> MakeSchema() {
       Integer("kv_transfer.test_flip_bits", &C::test_flip_bits, 0, 8,
               "For tests: flips one bit in each of so many blocks on their way."),
       Integer("engine.chunk_tokens", &C::chunk_tokens, 16, 8192,
-              "Most prompt tokens of one sequence in one step. On a GPU the rows of a step in which others decode, in "
-              "multiples of 128: 256 for latency, 512, 1024 for prefill rate; prompts alone get steps of 1024 there."),
+              "Default 512. A row is one token of one sequence in a step. On a CPU the most rows of one prompt in a "
+              "step. On a GPU all rows of a step in which others decode, rounded down to a multiple of 128, at least "
+              "128: 256 for latency, 1024 for prefill rate; steps of prompts alone have 1024 rows there, or "
+              "chunk_tokens where that is more."),
       {"engine.step_target_ms", "milliseconds above 0, at most 3600000",
-       "Predicted length of a step at which no more prompt tokens join it: the latency budget of those who decode. On "
-       "a "
-       "GPU chunk_tokens is halved, down to 128, until a step is within it.",
+       "How long a step may take, as predicted, while others decode or wait: it has fewer prompt rows then. On a GPU "
+       "the rows of chunk_tokens are halved, down to 128, until the step is within it; nothing changes there on a "
+       "worker that only prefills.",
        [](C& c, const std::string& s) {
          char* end = nullptr;
          const double v = std::strtod(s.c_str(), &end);

@@ -55,14 +55,24 @@ Status Supervisor::Start(Child& child, TimePoint now) {
   return absl::InternalError(base::StrCat("starting ", child.name, ": ", std::strerror(error)));
 }
 
-std::vector<std::string> Supervisor::Tick(TimePoint now) {
-  std::vector<std::string> died;
+namespace {
+
+std::string HowItEnded(int status) {
+  if (!WIFSIGNALED(status)) return base::StrCat("exit code ", WEXITSTATUS(status));
+  const char* name = sigdescr_np(WTERMSIG(status));
+  return base::StrCat("signal ", WTERMSIG(status), name ? base::StrCat(", ", name) : std::string());
+}
+
+}  // namespace
+
+std::vector<Death> Supervisor::Tick(TimePoint now) {
+  std::vector<Death> died;
   for (Child& child : children_) {
     int status = 0;
     if (child.pid > 0 && waitpid(child.pid, &status, WNOHANG) == child.pid) {
       child.pid = -1;
       child.start_at = child.policy.Died(child.started, now);
-      died.push_back(child.name);
+      died.push_back({child.name, HowItEnded(status), child.start_at - now});
     }
     if (child.pid < 0 && now >= child.start_at && !Start(child, now).ok())
       child.start_at = child.policy.Died(child.started, now);

@@ -38,12 +38,18 @@ struct Child {
   int starts = 0;
 };
 
+struct Death {
+  std::string name;
+  std::string how;  // "signal 9, Killed" or "exit code 1"
+  Duration pause;   // until it is started again
+};
+
 // Thread: one. Children get SIGTERM when this process dies however (they ask for it: DieWithParent).
 class Supervisor {
  public:
   void Add(std::string name, std::vector<std::string> arguments, std::string log);
-  // Starts what is due, reaps what has died. Returns names of children that died since.
-  std::vector<std::string> Tick(TimePoint now);
+  // Starts what is due, reaps what has died. Returns the deaths since the last one.
+  std::vector<Death> Tick(TimePoint now);
   // SIGTERM to all, SIGKILL after `patience`; returns when none is left.
   void StopAll(Duration patience);
   const std::vector<Child>& children() const { return children_; }

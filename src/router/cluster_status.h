@@ -55,7 +55,8 @@ struct RouterMetrics {
   uint64_t dropped_deltas = 0;  // duplicates, old epochs, unknown requests
   int waiting = 0;              // requests without a first token
   int running = 0;              // requests with one
-  LatencyHistogram queue, ttft, inter_token, end_to_end;
+  LatencyHistogram queue;       // RequestTimings::queue_ms of requests whose prefill side ended before they did
+  LatencyHistogram ttft, inter_token, end_to_end;
 };
 
 struct ClusterStatus {

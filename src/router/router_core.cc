@@ -183,6 +183,7 @@ void RouterCore::OnEnded(const WorkerId& id, RequestEnded ended, TimePoint now) 
   RequestTimings& t = a.summary.timings;
   if (id == a.prefill) {
     t.queue_ms = ended.timings.queue_ms;
+    metrics_.queue.Observe(std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(t.queue_ms)));
     t.prefill_ms = ended.timings.prefill_ms;
     a.summary.cached_tokens = ended.cached_tokens;
     metrics_.prompt_tokens_cached += ended.cached_tokens;

@@ -4,6 +4,7 @@ nothing left behind. And what a terminal is shown while a cluster runs.
 
   python3 tests/cluster/cli_errors.py
 """
+import json
 import os
 import pathlib
 import pty
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from cluster import BINARY
+from cluster import BINARY, ROOT
 
 HOME = tempfile.mkdtemp(prefix="tokenworks-cli-")
 MODELS = pathlib.Path(os.environ.get("TOKENWORKS_HOME", pathlib.Path.home() / ".cache/tokenworks")) / "models"
@@ -103,6 +104,46 @@ def mistakes():
     check("--version", re.fullmatch(r"tokenworks \d+\.\d+\.\d+\n", run("--version").stdout))
 
 
+def launcher():
+    """What the shell script answers by itself starts no build."""
+    for arguments, code, says in ((["cuda", "--help"], 0, "usage: ./tokenworks cuda"), (["cuda", "--bogus"], 2, "'--bogus' is unknown"),
+                                  (["test", "--help"], 0, "usage: ./tokenworks test"), (["test", "units"], 2, "unknown stage 'units'"),
+                                  (["test", "unit", "asan"], 2, "one stage at a time")):
+        done = subprocess.run([str(ROOT / "tokenworks"), *arguments], capture_output=True, text=True, timeout=10)
+        check(f"launcher: {' '.join(arguments)}", done.returncode == code and says in done.stdout + done.stderr, done)
+
+
+def warnings():
+    """What is said although nothing is wrong enough to stop."""
+    done = run("check", "--port", "0", "--set", "pools.mixed.device=cuda")
+    check("check: a key of a pool without workers", done.returncode == 0 and "warning  pools          pools.mixed.device is set but" in done.stdout, done.stdout)
+    done = run("check", "--port", "0", "--set", "pools.decode.device=cuda", env={"TOKENWORKS_CUDA_LIBRARY": ""})
+    check("an empty TOKENWORKS_CUDA_LIBRARY is none", "( is not there)" not in done.stdout, done.stdout)
+
+
+def in_the_background():
+    """A cluster with a name: how it is stopped, what other commands say of it, what its processes are called."""
+    done = run("up", "--detach", "--name", "ncx", "--port", "0", "--set", "pools.mixed.threads=1")
+    check("up --detach says how to stop it", done.returncode == 0 and re.fullmatch(r"ready in \S+ s: \S+ \(stop with `tokenworks down --name ncx`\)\n", done.stdout), done.stdout)
+    check("up warns of a pool without workers", "warning: pools: pools.mixed.threads is set" in done.stderr, done.stderr)
+    check("its log has the time", re.match(r"(up +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ready in)", run("logs", "up", "--name", "ncx", "-n", "1").stdout))
+    status = json.loads(run("status", "--name", "ncx", "--json").stdout)
+    names = {pathlib.Path(f"/proc/{w['pid']}/comm").read_text().strip() for w in status["workers"]}
+    check("its processes are called tokenworks", names == {"tokenworks"}, names)
+    port = status["http"].rsplit(":", 1)[1]
+    done = run("check", "--name", "ncx", "--port", port)
+    check("check finds the cluster", done.returncode == 2 and "a cluster 'ncx' already runs" in done.stdout and "held by tokenworks (process" in done.stdout, done.stdout)
+    for command in ("down", "status", "role prefill-0 mixed"):
+        done = run(*command.split())
+        check(f"{command} names the cluster that runs", "no cluster 'local' runs (ncx does: --name ncx)" in done.stderr, done.stderr)
+    with socket.socket() as taken:  # so that chat's `up` ends
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("chat", "hello", env={"TOKENWORKS_HTTP__PORT": str(taken.getsockname()[1])})
+        check("chat names it before it starts one", done.stderr.startswith("no cluster 'local' runs (ncx does: --name ncx): starting it in the background\n"), done.stderr)
+    check("down", run("down", "--name", "ncx").returncode == 0)
+
+
 def on_a_terminal():
     """`up` redraws its status in place, and leaves the terminal clean."""
     master, slave = pty.openpty()
@@ -151,11 +192,14 @@ def in_a_pipe():
     first = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     rest = process.communicate(timeout=30)[0]
-    check("a pipe sees plain lines", first.startswith("ready in") and "\x1b" not in first + rest and process.returncode == 0, first + rest)
+    check("a pipe sees plain lines", first.startswith("ready in") and "(stop with Ctrl-C or `tokenworks down`)" in first and "\x1b" not in first + rest and process.returncode == 0, first + rest)
 
 
 if __name__ == "__main__":
     mistakes()
+    launcher()
+    warnings()
+    in_the_background()
     on_a_terminal()
     in_a_pipe()
     print(f"cli_errors: {passed} passed, {failed} failed")

@@ -7,6 +7,8 @@ the next request is answered, and the books balance.
 import http.client
 import json
 import os
+import pathlib
+import re
 import signal
 import sys
 import time
@@ -52,6 +54,32 @@ def back(c, name, before):
     return None
 
 
+def killed_router(c):
+    """It comes back on its port, though any free one was asked for, and finds its workers."""
+    words = [b"tokenworks", b"router", b"--run", str(c.folder()).encode(), b""]
+    pids = [int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*") if cmdline(p) == words]
+    check("there is one router", len(pids) == 1, pids)
+    os.kill(pids[0], signal.SIGKILL)
+    give_up, status = time.monotonic() + 30, 0
+    while status != 200 and time.monotonic() < give_up:
+        time.sleep(0.1)
+        try:
+            status = c.request("GET", "/ready")[0]
+        except OSError:
+            continue
+    check("a killed router is back on its port", status == 200, status)
+    if status != 200:
+        return
+    check("and answers", c.post("/v1/completions", {**BODY, "stream": False, "max_tokens": 4})[0] == 200, c.port)
+
+
+def cmdline(process):
+    try:
+        return (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+
+
 def main():
     with cluster("killed") as c:
         alone = c.post("/v1/completions", {**BODY, "stream": False, "max_tokens": 12})[1]["choices"][0]["text"]
@@ -69,12 +97,19 @@ def main():
             status, answer = c.post("/v1/completions", {**BODY, "stream": False, "max_tokens": 12})
             check(f"{name}: the next request is answered, same text", status == 200 and answer["choices"][0]["text"] == alone, answer)
             check(f"{name}: on the disaggregated path", answer.get("timings", {}).get("path") == "disaggregated", answer.get("timings"))
+        status, _, metrics = c.request("GET", "/metrics")
+        check("/metrics counts the restarts", all(f'tokenworks_worker_restarts_total{{worker="{w}"}} 1\n'.encode() in metrics for w in ("decode-0", "prefill-0")), status)
+        check("/metrics counts the queue", b"tokenworks_request_queue_seconds_count 0\n" not in metrics, status)
+        check("the status table shows them", "restarts" in c.command("status").stdout.splitlines()[2], c.command("status").stdout)
+        log = c.command("logs", "up").stdout
+        check("the log says how and when", re.search(r"\d\d:\d\d:\d\d decode-0 died \(signal 9, Killed\) and is started again", log), log)
         status = c.quiet_status()
         kv = [(w["id"], w["kv"]["leaked"], w["kv"]["active"], w["kv"]["reserved"], w["kv"]["sending"]) for w in status["workers"]]
         check("no block is kept", all(k[1:] == (0, 0, 0, 0) for k in kv), kv)
         books = status["requests"]
         check("books balance, one failed", books["failed"] == 1 and books["active"] == 0
               and books["received"] == sum(books[k] for k in ("completed", "failed", "cancelled", "rejected")), books)
+        killed_router(c)
     print(f"killed_worker: {sum(CHECKS)} passed, {len(CHECKS) - sum(CHECKS)} failed")
     return 0 if all(CHECKS) else 1
 

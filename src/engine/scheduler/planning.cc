@@ -214,7 +214,8 @@ std::optional<PlannedStep> Scheduler::Plan(TimePoint now) {
   if (b.flight.items.empty()) return std::nullopt;
   const bool chunks = b.flight.rows > decode_rows;
   b.step.choice = chunks ? chosen.choice : RowsChoice::kDecode;
-  if (chunks && decode_rows > 0) st.mixed = {chosen, decode_rows};
+  if (chunks && decode_rows > 0)
+    st.mixed = {chosen.most, chosen.choice, st.time_model.PredictMs(chosen.most), st.time_model.PredictMs(decode_rows)};
   b.step.plan.id = b.flight.plan = st.next_plan++;
   b.step.plan.ends = std::exchange(st.pending_ends, {});
   b.step.plan.report_layer_groups = !b.step.pushes.empty();

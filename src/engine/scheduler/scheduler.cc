@@ -81,9 +81,7 @@ void Scheduler::Report(WorkerReport& report) const {
   report.recomputed_tokens = st.recomputed_tokens;
   report.generation_tokens = st.generation_tokens;
   report.preemptions = st.preemptions;
-  if (st.mixed)
-    report.step = {st.mixed->rows.most, st.mixed->rows.choice, st.time_model.PredictMs(st.mixed->rows.most),
-                   st.time_model.PredictMs(st.mixed->decode_rows)};
+  report.step = st.mixed;
 }
 
 void Scheduler::LeakBlockForTest() { state_->pool.Allocate(Use::kActive); }

@@ -31,12 +31,6 @@ struct InFlight {
   std::vector<std::pair<BlockId, kv_cache::Use>> sources;  // of its copies, held until it is completed
 };
 
-// A step in which chunks ran beside rows that decode.
-struct MixedStep {
-  StepRows rows;
-  int decode_rows;
-};
-
 struct Scheduler::State {
   explicit State(SchedulerOptions o) : options(std::move(o)), pool(options.kv_blocks) {}
 
@@ -44,7 +38,7 @@ struct Scheduler::State {
   kv_cache::BlockPool pool;
   WorkerRole role = WorkerRole::kMixed;
   StepTimeModel time_model{options.row_quantum};
-  std::optional<MixedStep> mixed;  // the last one planned
+  std::optional<StepReport> mixed;  // of the last step with chunks beside rows that decode, as predicted when planned
   std::unordered_map<RequestId, std::unique_ptr<Resident>> residents;
   // Sequences that wait for blocks: (priority, preempted first, arrival, index) -> sequence.
   using QueueKey = std::tuple<int, int, uint64_t, uint32_t>;

@@ -16,6 +16,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "launch/run_folder.h"
 #include "platform/base/str_cat.h"
 #include "platform/base/unique_fd.h"
 
@@ -116,6 +117,8 @@ MachineFacts ProbeMachine(const ClusterConfig& config, const std::string& run_fo
   if (const std::string problem = CannotWrite(run_folder); !problem.empty())
     m.run_folder_problem = StrCat("the cluster's state goes to ", run_folder, ", which cannot be written: ", problem,
                                   "; set TOKENWORKS_HOME");
+  else
+    m.run_folder_problem = std::string(RunFolder(run_folder).Vacant().message());
   if (!config.step_log.empty())
     if (const std::string problem = CannotWrite(
             fs::path(config.step_log).parent_path().empty() ? "." : fs::path(config.step_log).parent_path());

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iterator>
 
+#include "launch/schema.h"
 #include "platform/base/str_cat.h"
 #include "tokenworks/kv_layout.h"
 
@@ -93,6 +94,24 @@ Finding Port(const PortFacts& p) {
 
 void Append(std::string& list, const std::string& item) { list += StrCat(list.empty() ? "" : ", ", item); }
 
+// Values of a pool that starts no worker, where somebody has set them: otherwise they would be lost in silence.
+void UnusedPools(const ClusterConfig& config, std::vector<Finding>& out) {
+  const ClusterConfig defaults;
+  for (const auto& [name, pool] : {std::pair("prefill", &config.prefill), std::pair("decode", &config.decode),
+                                   std::pair("mixed", &config.mixed)}) {
+    if (pool->replicas > 0) continue;
+    const std::string section = StrCat("pools.", name, "."), replicas = section + "replicas";
+    std::string keys;
+    for (const Key& k : Schema())
+      if (k.path.starts_with(section) && k.path != replicas && config.given.contains(k.path) &&
+          k.get(config) != k.get(defaults))
+        Append(keys, k.path);
+    if (keys.empty()) continue;
+    const char* are = keys.find(',') == std::string::npos ? " is" : " are";
+    out.push_back({Severity::kWarning, "pools", StrCat(keys, are, " set but ", replicas, " is 0: nothing runs there")});
+  }
+}
+
 // `workers`: those of this GPU, one or more.
 Finding Gpu(const HostGpu& gpu, const std::vector<PlannedWorker>& workers, const ModelFacts& model) {
   const std::string subject = StrCat("gpu cuda:", gpu.index);
@@ -156,6 +175,7 @@ std::vector<Finding> Examine(const ClusterConfig& config, const Facts& facts) {
   out.push_back(Plain("kernels", facts.machine.kernels_problem, facts.machine.kernels));
   out.push_back(Plain("shared memory", facts.machine.shared_memory_problem, "memfd works"));
   out.push_back(Plain("run folder", facts.machine.run_folder_problem, "can be written"));
+  UnusedPools(config, out);
   if (WantsGpu(config)) Gpus(config, facts, out);
   if (!config.step_log.empty()) out.push_back(Plain("step log", facts.machine.step_log_problem, "can be written"));
   out.push_back(OpenFiles(config, facts.machine));

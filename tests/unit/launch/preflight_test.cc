@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "launch/preflight/machine.h"
+#include "launch/run_folder.h"
 #include "platform/base/unique_fd.h"
 #include "temporary_folder.h"
 
@@ -98,6 +99,24 @@ TEST(Preflight, AHostWithoutAGpuIsAnErrorWhereAPoolWantsOne) {
   f.gpus = TwoGpus();
   f.gpus.unusable = {"device 1 is not used: T4 is sm_75"};
   EXPECT_EQ(Find(Examine(c, f), "gpu").severity, Severity::kWarning);
+}
+
+TEST(Preflight, AKeyOfAPoolWithoutWorkersIsAWarning) {
+  ClusterConfig c;
+  ASSERT_TRUE(SetKey(c, "pools.mixed.device", "cuda").ok());
+  ASSERT_TRUE(SetKey(c, "pools.mixed.kv_memory", "0").ok());  // the default: a whole reference file says nothing
+  ASSERT_TRUE(SetKey(c, "pools.decode.threads", "1").ok());
+  EXPECT_EQ(Find(Examine(c, SoundFacts()), "pools").severity, Severity::kWarning);
+  EXPECT_EQ(Find(Examine(c, SoundFacts()), "pools").sentence,
+            "pools.mixed.device is set but pools.mixed.replicas is 0: nothing runs there");
+  ASSERT_TRUE(SetKey(c, "pools.mixed.threads", "2").ok());
+  EXPECT_EQ(Find(Examine(c, SoundFacts()), "pools").sentence,
+            "pools.mixed.threads, pools.mixed.device are set but pools.mixed.replicas is 0: nothing runs there");
+  ASSERT_TRUE(SetKey(c, "pools.mixed.replicas", "1").ok());
+  EXPECT_EQ(Find(Examine(c, SoundFacts()), "pools").sentence, "absent");
+  ClusterConfig gpu = LocalGpuConfig(1);  // whose device nobody has set
+  ASSERT_TRUE(SetKey(gpu, "pools.mixed.replicas", "0").ok());
+  EXPECT_EQ(Find(Examine(gpu, SoundFacts()), "pools").sentence, "absent");
 }
 
 TEST(Preflight, MemoryIsASumOverWorkers) {
@@ -189,6 +208,9 @@ TEST(Machine, FoldersThatCannotBeWrittenAreFound) {
   EXPECT_EQ(m.shared_memory_problem, "");
   m = ProbeMachine({}, folder.path() + "/file/run");
   EXPECT_THAT(m.run_folder_problem, HasSubstr("TOKENWORKS_HOME"));
+  RunFolder taken(folder.path() + "/run/taken");
+  ASSERT_TRUE(taken.Claim().ok());
+  EXPECT_THAT(ProbeMachine({}, taken.path()).run_folder_problem, HasSubstr("a cluster 'taken' already runs"));
 }
 
 }  // namespace

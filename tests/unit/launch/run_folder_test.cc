@@ -31,6 +31,23 @@ TEST(RunFolder, IsClaimedOnceAndFreedByDeath) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST(RunFolder, SaysWhichClustersRun) {
+  const TemporaryFolder home;
+  EXPECT_TRUE(RunningClusters(home.path()).empty()) << "there is no folder of runs yet";
+  EXPECT_EQ(NoClusterRuns("local", home.path()), "no cluster 'local' runs");
+  RunFolder one(home.path() + "/run/one"), two(home.path() + "/run/two");
+  EXPECT_TRUE(two.Vacant().ok());
+  ASSERT_TRUE(two.Claim().ok());
+  std::filesystem::create_directories(home.path() + "/run/dead");
+  EXPECT_EQ(RunningClusters(home.path()), std::vector<std::string>{"two"});
+  EXPECT_EQ(NoClusterRuns("local", home.path()), "no cluster 'local' runs (two does: --name two)");
+  ASSERT_TRUE(one.Claim().ok());
+  EXPECT_EQ(NoClusterRuns("local", home.path()), "no cluster 'local' runs (one, two do: --name one)");
+  EXPECT_EQ(two.Vacant().code(), StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(two.Vacant().message()),
+              testing::HasSubstr("a cluster 'two' already runs; stop it with `tokenworks down --name two`"));
+}
+
 TEST(RunFolder, KeepsTheConfiguration) {
   const TemporaryFolder folder;
   RunFolder here(folder.path());

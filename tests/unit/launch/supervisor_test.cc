@@ -30,7 +30,7 @@ TEST(RestartPolicy, PausesDoubleUpToFiveSecondsAndStartFreshAfterALongLife) {
 }
 
 // Ticks until a child has died; the test's own timeout bounds it.
-std::vector<std::string> TickUntilDeath(Supervisor& supervisor, TimePoint now) {
+std::vector<Death> TickUntilDeath(Supervisor& supervisor, TimePoint now) {
   while (true)
     if (auto died = supervisor.Tick(now); !died.empty()) return died;
 }
@@ -43,7 +43,11 @@ TEST(Supervisor, ADeadChildIsReapedAndStartedAgainWhenItsPauseIsOver) {
   EXPECT_TRUE(supervisor.Tick(now).empty());
   const Child& child = supervisor.children()[0];
   ASSERT_GT(child.pid, 0);
-  EXPECT_EQ(TickUntilDeath(supervisor, now + milliseconds(1)), std::vector<std::string>{"short"});
+  const std::vector<Death> died = TickUntilDeath(supervisor, now + milliseconds(1));
+  ASSERT_EQ(died.size(), 1u);
+  EXPECT_EQ(died[0].name, "short");
+  EXPECT_EQ(died[0].how, "exit code 0");
+  EXPECT_EQ(died[0].pause, milliseconds(100));
   EXPECT_EQ(child.starts, 1);
   EXPECT_TRUE(supervisor.Tick(now + milliseconds(50)).empty());
   EXPECT_EQ(child.starts, 1) << "its pause is not over";
@@ -60,6 +64,20 @@ TEST(Supervisor, DISABLED_ChildThatIgnoresSigterm) {
   std::printf("here\n");
   std::fflush(stdout);
   while (true) pause();
+}
+
+TEST(Supervisor, AChildThatIsKilledIsNamedWithTheSignal) {
+  const TemporaryFolder folder;
+  Supervisor supervisor;
+  supervisor.Add("killed", {"--gtest_also_run_disabled_tests", "--gtest_filter=*IgnoresSigterm"},
+                 folder.path() + "/killed.log");
+  supervisor.Tick({});
+  kill(supervisor.children()[0].pid, SIGKILL);
+  const std::vector<Death> died = TickUntilDeath(supervisor, TimePoint{} + seconds(31));
+  ASSERT_EQ(died.size(), 1u);
+  EXPECT_EQ(died[0].how, "signal 9, Killed");
+  EXPECT_EQ(died[0].pause, Duration(0)) << "after a long life";
+  supervisor.StopAll(milliseconds(0));
 }
 
 TEST(Supervisor, AStubbornChildIsKilled) {

@@ -100,6 +100,32 @@ TEST_F(RouterCoreTest, HandsOffBetweenTheTwoPoolsAndEndsWithTheDecodeWorker) {
   ExpectBalanced();
 }
 
+TEST_F(RouterCoreTest, EveryTimingOfARequestIsObserved) {
+  BothReady();
+  const auto sink = Submit(1);
+  clock_.Advance(std::chrono::milliseconds(20));
+  core_.OnMessage("prefill-0", Token(1, 0), clock_.Now());
+  FromWorker ended;
+  ended.ended.emplace_back();
+  ended.ended[0].request = {1};
+  ended.ended[0].epoch = 1;
+  ended.ended[0].handed_off = true;
+  ended.ended[0].timings.queue_ms = 12;
+  core_.OnMessage("prefill-0", ended, clock_.Now());
+  clock_.Advance(std::chrono::milliseconds(30));
+  core_.OnMessage("decode-0", Token(1, 1, 1, FinishReason::kStop), clock_.Now());
+  ended.ended[0].handed_off = false;
+  core_.OnMessage("decode-0", ended, clock_.Now());
+  ASSERT_TRUE(sink->ended);
+  EXPECT_EQ(sink->summary.timings.queue_ms, 12);
+  const RouterMetrics m = core_.Snapshot().metrics;
+  EXPECT_EQ(m.queue.count(), 1u) << "the decode worker's end says nothing of the queue";
+  EXPECT_DOUBLE_EQ(m.queue.sum_seconds(), 0.012);
+  EXPECT_DOUBLE_EQ(m.ttft.sum_seconds(), 0.020);
+  EXPECT_DOUBLE_EQ(m.inter_token.sum_seconds(), 0.030);
+  EXPECT_DOUBLE_EQ(m.end_to_end.sum_seconds(), 0.050);
+}
+
 TEST_F(RouterCoreTest, DropsDuplicatesAndOldEpochsAndFillsGaps) {
   BothReady();
   const auto sink = Submit(1);

@@ -135,5 +135,33 @@ TEST(MixedSteps, TheFirstChunkBesideOneThatDecodesKeepsTheStepTarget) {
   EXPECT_NE(planned->choice, RowsChoice::kPrefillRate);
 }
 
+// The choice is shown with the prediction that it was made by, whatever has been learned since.
+TEST(MixedSteps, AReportKeepsThePredictionOfItsChoice) {
+  std::mt19937 rng(5);
+  ManualClock clock;
+  FakeDevice device(1024);
+  SchedulerOptions options = Options(1024);
+  options.step_rows_max = 1024;
+  options.row_quantum = 128;
+  Scheduler scheduler(options);
+  const auto complete = [&](const StepPlan& plan, Duration took) {
+    StepResult result = device.Run(plan);
+    result.duration = took;
+    clock.Advance(took);
+    scheduler.Complete(result, clock.Now());
+  };
+  EXPECT_TRUE(scheduler.Admit(MakeRequest(1, 100, 400, rng), Route::kLocal, clock.Now()).ok());
+  for (int i = 0; i < 4; ++i) complete(scheduler.Plan(clock.Now())->plan, std::chrono::milliseconds(5));
+  EXPECT_TRUE(scheduler.Admit(MakeRequest(2, 2048, 4, rng), Route::kLocal, clock.Now()).ok());
+  const auto mixed = scheduler.Plan(clock.Now());
+  WorkerReport planned, learned;
+  scheduler.Report(planned);
+  complete(mixed->plan, std::chrono::milliseconds(200));
+  scheduler.Report(learned);
+  ASSERT_TRUE(planned.step.has_value());
+  EXPECT_EQ(learned.step, planned.step) << learned.step->predicted_ms << " ms of a choice made at "
+                                        << planned.step->predicted_ms << " ms";
+}
+
 }  // namespace
 }  // namespace tokenworks::scheduler

@@ -105,7 +105,7 @@ class LibraryExecutor final : public Executor {
 }  // namespace
 
 StatusOr<CudaLibrary> CudaLibrary::Open() {
-  if (const char* path = std::getenv("TOKENWORKS_CUDA_LIBRARY")) return Open(path);
+  if (const char* path = std::getenv("TOKENWORKS_CUDA_LIBRARY"); path && *path) return Open(path);
   std::error_code error;
   const auto binary = std::filesystem::read_symlink("/proc/self/exe", error);
   return Open((binary.parent_path() / "libtokenworks_cuda.so").string());
