@@ -7,6 +7,7 @@
 #include "apps/commands.h"
 #include "apps/front_ends.h"
 #include "apps/signals.h"
+#include "launch/preflight/machine.h"
 #include "launch/run_folder.h"
 #include "launch/supervisor.h"
 #include "platform/base/str_cat.h"
@@ -36,8 +37,12 @@ void KeepPorts(const launch::RunFolder& folder, launch::ClusterConfig& config) {
   const auto text = folder.Read("router.json");
   const auto before = text.ok() ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
   if (!before.is_object()) return;
-  config.http_port = before.value("http_port", config.http_port);
-  config.grpc_port = before.value("grpc_port", config.grpc_port);
+  const auto keep = [&](const char* key, const std::string& host, int& port) {
+    const int kept = before.value(key, port);
+    if (port == 0 && launch::ProbePort(key, host, kept).problem.empty()) port = kept;  // else somebody has taken it
+  };
+  keep("http_port", config.http_host, config.http_port);
+  keep("grpc_port", config.grpc_host, config.grpc_port);
 }
 
 Status Serve(const std::string& run) {
