@@ -111,7 +111,12 @@ struct Machine {
   void* argument = nullptr;
   std::mt19937_64 order{0};
   ~Machine() {
-    if (stacks) munmap(stacks, kStackBytes * kMaxThreads);
+    if (!stacks) return;
+#if defined(__SANITIZE_ADDRESS__)
+    // What is mapped here next must not be taken for frames that once were.
+    __asan_unpoison_memory_region(stacks, kStackBytes * kMaxThreads);
+#endif
+    munmap(stacks, kStackBytes * kMaxThreads);
   }
 };
 thread_local Machine machine;

@@ -25,19 +25,22 @@ class HostDeviceTest : public testing::TestWithParam<bool> {
 
 TEST_P(HostDeviceTest, AStreamRunsInOrderAndBesideItsCaller) {
   std::atomic<bool> may_go = false;
-  std::vector<int> order;
+  std::vector<int> order(100);
+  std::atomic<int> done = 0;
+  bool after = false;
   Do([&] { may_go.wait(false); });
-  for (int i = 0; i < 100; ++i) Do([&order, i] { order.push_back(i); });
+  for (int i = 0; i < 100; ++i) Do([&, i] { order[i] = done++; });
   const auto event = OwnedEvent::Create(*device_);
   ASSERT_TRUE(device_->Record(event->get(), stream_).ok());
-  Do([&] { order.push_back(-1); });
+  Do([&] { after = true; });
   may_go = true;  // a stream that ran in Enqueue would never come here
   may_go.notify_all();
   ASSERT_TRUE(device_->Wait(event->get()).ok());
-  ASSERT_GE(order.size(), 100u);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(order[i], i);
+  EXPECT_EQ(done, 100);
   ASSERT_TRUE(device_->Synchronize(stream_).ok());
-  EXPECT_EQ(order.size(), 101u);
+  EXPECT_EQ(done, 100);
+  EXPECT_TRUE(after);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(order[i], i);
 }
 
 TEST_P(HostDeviceTest, CopiesOfPinnedMemoryComeLaterThoseOfPlainMemoryAtOnce) {
