@@ -13,5 +13,5 @@ for t in $targets; do
   cmake --build build/fuzz --target "fuzz_$t" "fuzz_${t}_corpus"
   mkdir -p "build/fuzz/corpus/$t" build/fuzz/found
   "build/fuzz/tests/fuzz/fuzz_${t}_corpus" tests/fuzz/corpus 0 --write-seeds "build/fuzz/corpus/$t"
-  "build/fuzz/tests/fuzz/fuzz_$t" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="build/fuzz/found/$t-" -print_final_stats=1 "build/fuzz/corpus/$t" "tests/fuzz/corpus/$t" 2>&1 | tail -n 12
+  "build/fuzz/tests/fuzz/fuzz_$t" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="build/fuzz/found/$t-" -print_final_stats=1 "build/fuzz/corpus/$t" $([ ! -d "tests/fuzz/corpus/$t" ] || echo "tests/fuzz/corpus/$t") 2>&1 | tail -n 12
 done
