@@ -93,7 +93,7 @@ Value Global(const std::string& name) {
   if (name == "raise_exception")
     return Function([](Runtime& r, const Arguments& a) -> Value {
       const std::string reason = a.positional.empty() ? "" : ToText(r, a.positional[0]).bytes;
-      throw TemplateError(reason.empty() ? "the template refuses" : reason);
+      throw TemplateError(reason.empty() || reason[0] == 0 ? "the template refuses" : reason);  // as what() reads it
     });
   if (name == "lipsum" || name == "self") throw UnsupportedFeature("'" + name + "'");
   return Undefined("'" + name + "' is undefined");
