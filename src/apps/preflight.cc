@@ -33,13 +33,14 @@ Status ReadModel(const std::string& path, launch::ModelFacts* facts) {
   return OkStatus();
 }
 
-// The most that a worker of any pool takes; 0 where none is on a GPU.
+// The most that a worker of any pool takes beside weights, context and KV; 0 where none is on a GPU.
 StatusOr<uint64_t> GpuWorkspace(const launch::ClusterConfig& config, const std::string& model_path,
                                 const launch::HostGpus& gpus) {
+  if (!launch::WantsGpu(config) || gpus.usable.empty()) return 0;
+  TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
   uint64_t most = 0;
   for (const launch::PlannedWorker& w : launch::PlanWorkers(config, gpus.usable.size())) {
-    if (w.gpu < 0 || gpus.usable.empty()) continue;
-    TW_ASSIGN_OR_RETURN(const model::CudaLibrary library, model::CudaLibrary::Open());
+    if (w.gpu < 0) continue;
     model::CudaOptions options = CudaOptionsOf(config, *w.pool, gpus.usable[w.gpu].index);
     options.model_path = model_path;
     TW_ASSIGN_OR_RETURN(const uint64_t bytes, library.WorkspaceBytes(options));

@@ -45,10 +45,9 @@ struct GemmArgs {
   bool accumulate = false;
 };
 
-// Thread: one thread at a time; another may Copy, Synchronize and launch on a stream of its own, Pin and
-// Unpin. Errors: Internal with the
-// runtime's sentence; ResourceExhausted for memory; after DataLoss (the device is gone or a kernel faulted) nothing
-// works any more.
+// Thread: one thread at a time; another may Copy, Synchronize and launch on a stream of its own, Pin and Unpin. Errors:
+// Internal with the runtime's sentence; ResourceExhausted for memory; after DataLoss (the device is gone or a kernel
+// faulted) nothing works any more.
 class Device {
  public:
   virtual ~Device() = default;
